@@ -1,0 +1,152 @@
+"""Every error of the project: one base, a stable code, and four parts.
+
+A reader of a log should be able to act without reading the source, so each error says
+what is wrong, what was expected, what was found, and what to do about it. Bad input is
+refused *before* anything changes; callers may rely on that.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = [
+    "ArmUnknown",
+    "DatabaseUnavailable",
+    "DecisionConflict",
+    "DecisionUnknown",
+    "DocumentInvalid",
+    "EligibilityEmpty",
+    "InputInvalid",
+    "NyxError",
+    "OutcomeInvalid",
+    "ContextInvalid",
+    "RewardConflict",
+    "SchemaMismatch",
+    "SpecInvalid",
+    "SupportMissing",
+    "TableInvalid",
+    "VerificationFailed",
+]
+
+
+class NyxError(Exception):
+    """Base of all errors that the project raises on purpose.
+
+    Parameters
+    ----------
+    what : one sentence without a full stop: what is wrong.
+    expected : what would have been accepted.
+    found : what was met instead.
+    fix : what the reader can do.
+    """
+
+    code: ClassVar[str] = "nyx_error"
+    retryable: ClassVar[bool] = False
+    """True where the same call may succeed later without being changed."""
+
+    def __init__(self, what: str, *, expected: str, found: str, fix: str) -> None:
+        self.what, self.expected, self.found, self.fix = what, expected, found, fix
+        super().__init__(
+            f"{what} [{self.code}]\n  expected: {expected}\n  found:    {found}\n  fix:      {fix}"
+        )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Keyword-only arguments do not survive the default reduction, and errors
+        # cross process boundaries in simulations.
+        return _rebuild, (type(self), self.what, self.expected, self.found, self.fix)
+
+
+def _rebuild(kind: type[NyxError], what: str, expected: str, found: str, fix: str) -> NyxError:
+    return kind(what, expected=expected, found=found, fix=fix)
+
+
+class InputInvalid(NyxError, ValueError):
+    """An argument is out of its domain."""
+
+    code = "input_invalid"
+
+
+class SpecInvalid(InputInvalid):
+    """A bandit, strategy, policy, reward or context specification contradicts itself."""
+
+    code = "spec_invalid"
+
+
+class ContextInvalid(InputInvalid):
+    """A context does not fit the context schema."""
+
+    code = "context_invalid"
+
+
+class ArmUnknown(InputInvalid):
+    """An arm id or strategy name that the spec does not have."""
+
+    code = "arm_unknown"
+
+
+class EligibilityEmpty(InputInvalid):
+    """Nothing is left to choose from."""
+
+    code = "eligibility_empty"
+
+
+class OutcomeInvalid(InputInvalid):
+    """An outcome, score or reward is not usable."""
+
+    code = "outcome_invalid"
+
+
+class DocumentInvalid(InputInvalid):
+    """A serialised document is damaged, of another version, or of another spec."""
+
+    code = "document_invalid"
+
+
+class TableInvalid(InputInvalid):
+    """A table of executions cannot be read as asked."""
+
+    code = "table_invalid"
+
+
+class SupportMissing(NyxError):
+    """The data cannot support the answer that was asked for."""
+
+    code = "support_missing"
+
+
+class DecisionUnknown(NyxError, LookupError):
+    """An outcome came for a decision id that has not been seen (yet)."""
+
+    code = "decision_unknown"
+    retryable = True
+
+
+class DecisionConflict(NyxError):
+    """A decision id was used again with another context or eligibility."""
+
+    code = "decision_conflict"
+
+
+class RewardConflict(NyxError):
+    """A second, different outcome came for a decision that has one."""
+
+    code = "reward_conflict"
+
+
+class DatabaseUnavailable(NyxError, ConnectionError):
+    """The database cannot be reached or does not answer."""
+
+    code = "database_unavailable"
+    retryable = True
+
+
+class SchemaMismatch(NyxError):
+    """The database's schema is not the one that this code knows."""
+
+    code = "schema_mismatch"
+
+
+class VerificationFailed(NyxError):
+    """A stored row differs from what the log re-derives."""
+
+    code = "verification_failed"
