@@ -3,7 +3,7 @@
 numba's disk cache looks only at the file that a function stands in. A kernel that calls a helper in
 another file would go on running the helper's old machine code after an upgrade, and decisions would no
 longer be re-derivable. So the cache lives in a folder that is named after a hash of all the sources that
-kernels are made of.
+kernels are made of: every file that imports ``kernel``, and ``ieee.py``, whose plain cores are compiled in.
 """
 
 from __future__ import annotations
@@ -22,23 +22,21 @@ __all__ = ["cache_folder", "kernel"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _HOUSE = Path(__file__).resolve().parent
-_SOURCES = ("nyx_learning", "rewards", "features", "bandit", "simulation")
+_FOLDERS = ("rewards", "features", "bandit", "simulation")
+_MARK = b"jit import kernel"
 
 
 def _source_files() -> list[Path]:
     # In a checkout the folders stand beside nyx_learning/, in an installation inside it.
-    roots = [_HOUSE if name == "nyx_learning" else _HOUSE / name for name in _SOURCES]
-    files = {
-        path
-        for root in roots
-        for path in (root.glob("*.py") if root == _HOUSE else root.resolve().rglob("*.py"))
-    }
-    return sorted(files)
+    files = [_HOUSE / "ieee.py"]
+    for folder in _FOLDERS:
+        files += (_HOUSE / folder).resolve().rglob("*.py")
+    return sorted(path for path in files if path.name == "ieee.py" or _MARK in path.read_bytes())
 
 
 def _fingerprint() -> str:
     digest = hashlib.blake2b(digest_size=8)
-    for part in (numba.__version__, config.CPU_NAME or ""):
+    for part in (numba.__version__, str(config.CPU_NAME), str(config.BOUNDSCHECK)):
         digest.update(part.encode() + b"\0")
     for path in _source_files():
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
