@@ -92,33 +92,31 @@ class Reward:
 def _reference(
     spec: RewardSpec, context: Mapping[str, Any] | None, adopted: ReferenceTimes | None
 ) -> tuple[Reference, str | None]:
-    """Find the references of one context, complexity factor included, and the version that gave the time."""
-    found, version, by = Reference(), None, spec.reference_by
-    if adopted is not None:
-        found, version, by = adopted.lookup(context), adopted.version, adopted.by
+    """Find the references of one context, complexity factor included, and the version that they come from."""
     static = spec.static_reference
-    if static is not None and (found.time_s is None or found.tokens is None or found.cost is None):
+    table = adopted or static
+    if table is None:
+        return Reference(), None
+    found = table.lookup(context)
+    if table is adopted and static is not None:
         stated = static.lookup(context)
-        if found.time_s is None and stated.time_s is not None:
-            version, by = static.version, spec.reference_by
-        time_s, key = (
-            (stated.time_s, stated.time_key) if found.time_s is None else (found.time_s, found.time_key)
-        )
-        found = Reference(
-            time_s,
-            stated.tokens if found.tokens is None else found.tokens,
-            stated.cost if found.cost is None else found.cost,
-            key,
-        )
-    if found.time_s is None and found.tokens is None and found.cost is None:
-        return found, None
-    if found.time_s is not None and spec.complexity_factors:
+        if found.time_s is None:
+            if stated.time_s is not None:
+                table = static
+            found = found._replace(time_s=stated.time_s, time_key=stated.time_key)
+        if found.tokens is None:
+            found = found._replace(tokens=stated.tokens)
+        if found.cost is None:
+            found = found._replace(cost=stated.cost)
+    if found.time_s is None:
+        used = found.tokens is not None or found.cost is not None
+        return found, table.version if used else None
+    if spec.complexity_factors:
         feature = spec.complexity_feature
-        specific = feature in by and found.time_key[by.index(feature)] != ANY
+        specific = feature in table.by and found.time_key[table.by.index(feature)] != ANY
         if not specific:
-            factor = _factor(spec, context)
-            found = Reference(found.time_s * factor, found.tokens, found.cost, found.time_key)
-    return found, version
+            found = found._replace(time_s=found.time_s * _factor(spec, context))
+    return found, table.version
 
 
 def _factor(spec: RewardSpec, context: Mapping[str, Any] | None) -> float:

@@ -34,11 +34,15 @@ def arithmetic(scores: Sequence[float | None], weights: Sequence[float]) -> floa
             continue
         total += weight * score
         weight_sum += weight
-        low = min(low, score)
-        high = max(high, score)
+        # Comparisons instead of min and max: this is the inner loop of every reward.
+        if score < low:  # noqa: PLR1730
+            low = score
+        if score > high:  # noqa: PLR1730
+            high = score
     if weight_sum == 0.0:
         return None
-    return min(max(total / weight_sum, low), high)
+    mean = total / weight_sum
+    return min(max(mean, low), high)
 
 
 def geometric(scores: Sequence[float | None], weights: Sequence[float]) -> float | None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import DocumentInvalid, SpecInvalid
 from .canonical import short_hash
@@ -29,8 +29,7 @@ _FEATURES_MAX = 3
 _FORMAT = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(NamedTuple):
     """What was found for one context: each quantity, and the key of the cell that it came from."""
 
     time_s: float | None = None
@@ -80,7 +79,7 @@ def context_key(context: Mapping[str, Any] | None, by: tuple[str, ...]) -> tuple
     """Spell the context's values of the features ``by`` as strings; ``"*"`` for one that is absent."""
     if context is None:
         return (ANY,) * len(by)
-    return tuple(_spell(context.get(name)) for name in by)
+    return tuple([_spell(context.get(name)) for name in by])
 
 
 def _spell(value: object) -> str:
@@ -147,7 +146,10 @@ class ReferenceTimes:
                     fix='use "*" for a feature that may have any value, and merge cells with the same key',
                 )
             index[cell.key] = cell
-        for name, value in (("by", by), ("cells", cells), ("_index", index), ("_order", _masks(len(by)))):
+        # Only the patterns of free features that some cell has: a lookup tries no others.
+        patterns = {tuple(i for i, part in enumerate(key) if part == ANY) for key in index}
+        order = tuple(free for free in _masks(len(by)) if free in patterns)
+        for name, value in (("by", by), ("cells", cells), ("_index", index), ("_order", order)):
             object.__setattr__(self, name, value)
         object.__setattr__(self, "version", short_hash(self._content()))
 
@@ -168,7 +170,12 @@ class ReferenceTimes:
         time_s = tokens = cost = None
         time_key: tuple[str, ...] = ()
         for free in self._order:
-            masked = tuple(ANY if i in free else part for i, part in enumerate(key)) if free else key
+            masked = key
+            if free:
+                parts = list(key)
+                for i in free:
+                    parts[i] = ANY
+                masked = tuple(parts)
             cell = self._index.get(masked)
             if cell is None:
                 continue
