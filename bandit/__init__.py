@@ -1,0 +1,22 @@
+"""Arms, exact sums, policies, choice: the pure heart."""
+
+from .arms import Arm, ArmTable, Strategy
+from .bandit import Bandit
+from .decision import Beliefs, Decision, Receipt, Stage, VerifyReport
+from .learner import Learner
+from .spec import BanditSpec, PolicySpec
+
+__all__ = [
+    "Arm",
+    "ArmTable",
+    "Bandit",
+    "BanditSpec",
+    "Beliefs",
+    "Decision",
+    "Learner",
+    "PolicySpec",
+    "Receipt",
+    "Stage",
+    "Strategy",
+    "VerifyReport",
+]

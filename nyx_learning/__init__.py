@@ -1,2 +1,63 @@
-"""NYX Learning: a deterministic, seeded contextual bandit for orchestrators of AI agents."""
+"""NYX Learning: a deterministic, seeded contextual bandit for orchestrators of AI agents.
+
+The names below are the public surface; each is loaded when it is first asked for, so that importing the
+package stays light.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .bandit import Bandit, BanditSpec, Decision, PolicySpec, Receipt, Strategy
+    from .errors import NyxError
+    from .features import Categorical, ContextSchema, Flag, Numeric, Ordinal
+    from .rewards import Outcome, RewardSpec
+    from .service import LearningEngine, warm_up
+
 __version__ = "0.1.0"
+
+_PLACES = {
+    "Bandit": "bandit",
+    "BanditSpec": "bandit",
+    "Categorical": "features",
+    "ContextSchema": "features",
+    "Decision": "bandit",
+    "Flag": "features",
+    "LearningEngine": "service",
+    "Numeric": "features",
+    "NyxError": "errors",
+    "Ordinal": "features",
+    "Outcome": "rewards",
+    "PolicySpec": "bandit",
+    "Receipt": "bandit",
+    "RewardSpec": "rewards",
+    "Strategy": "bandit",
+    "warm_up": "service",
+}
+
+__all__ = [
+    "Bandit",
+    "BanditSpec",
+    "Categorical",
+    "ContextSchema",
+    "Decision",
+    "Flag",
+    "LearningEngine",
+    "Numeric",
+    "NyxError",
+    "Ordinal",
+    "Outcome",
+    "PolicySpec",
+    "Receipt",
+    "RewardSpec",
+    "Strategy",
+    "warm_up",
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 (any public name)
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")  # noqa: EM102, TRY003
+    value = getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+    globals()[name] = value
+    return value

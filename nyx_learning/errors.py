@@ -11,6 +11,8 @@ from typing import ClassVar
 
 __all__ = [
     "ArmUnknown",
+    "ContextInvalid",
+    "DatabaseSetupFailed",
     "DatabaseUnavailable",
     "DecisionConflict",
     "DecisionUnknown",
@@ -19,8 +21,8 @@ __all__ = [
     "InputInvalid",
     "NyxError",
     "OutcomeInvalid",
-    "ContextInvalid",
     "RewardConflict",
+    "RewardTooLate",
     "SchemaMismatch",
     "SpecInvalid",
     "SupportMissing",
@@ -133,11 +135,23 @@ class RewardConflict(NyxError):
     code = "reward_conflict"
 
 
+class RewardTooLate(NyxError):
+    """An outcome came after its decision was closed, and the bandit's rule is to refuse it."""
+
+    code = "reward_too_late"
+
+
 class DatabaseUnavailable(NyxError, ConnectionError):
     """The database cannot be reached or does not answer."""
 
     code = "database_unavailable"
     retryable = True
+
+
+class DatabaseSetupFailed(NyxError):
+    """The embedded database cannot be set up on this machine, or in this folder."""
+
+    code = "database_setup_failed"
 
 
 class SchemaMismatch(NyxError):

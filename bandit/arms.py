@@ -1,0 +1,242 @@
+"""Strategies, their parameter grids, and the arms that these span."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any, TypeAlias
+
+from ..errors import ArmUnknown, EligibilityEmpty, SpecInvalid
+
+__all__ = ["MAX_ARMS", "Arm", "ArmTable", "ParameterValue", "Strategy"]
+
+ParameterValue: TypeAlias = str | int | float | bool
+MAX_ARMS = 1024
+"""Arms whose joint probability mass function is computed at once."""
+
+_MAX_NAME = 200
+_RESERVED = frozenset("(),=")
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """A way to run a workflow, with a grid of parameter values.
+
+    >>> Strategy("parallel", parameters={"workers": [2, 4], "timeout_s": [30, 60]}).parameters["workers"]
+    (2, 4)
+    """
+
+    name: str
+    parameters: Mapping[str, tuple[ParameterValue, ...]] = field(default_factory=dict)
+
+    def __init__(self, name: str, parameters: Mapping[str, Sequence[ParameterValue]] | None = None) -> None:
+        object.__setattr__(self, "name", _checked_name("strategy", name))
+        grid = {
+            _checked_parameter(name, key): _checked_values(name, key, values)
+            for key, values in (parameters or {}).items()
+        }
+        object.__setattr__(self, "parameters", grid)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return {"name": self.name, "parameters": {key: list(v) for key, v in self.parameters.items()}}
+
+    def __hash__(self) -> int:
+        return hash((self.name, tuple(sorted(self.parameters.items(), key=lambda item: item[0]))))
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """A strategy with one value for each of its parameters.
+
+    ``levels`` says, for each parameter in sorted order, which of its values it is.
+    """
+
+    arm_id: str
+    strategy: str
+    parameters: Mapping[str, ParameterValue]
+    levels: tuple[int, ...]
+
+
+class ArmTable(Sequence[Arm]):
+    """All arms of a spec in their fixed order: by strategy, then by sorted parameter, last one fastest."""
+
+    def __init__(self, strategies: Sequence[Strategy]) -> None:
+        self.strategies = tuple(strategies)
+        _check_size(self.strategies)
+        arms: list[Arm] = []
+        self.spans: dict[str, range] = {}
+        for strategy in self.strategies:
+            if strategy.name in self.spans:
+                raise SpecInvalid(
+                    f"strategy '{strategy.name}' is declared twice",
+                    expected="strategy names that differ",
+                    found=f"{[s.name for s in self.strategies]}"[:200],
+                    fix="rename one of them, or merge their parameters",
+                )
+            first = len(arms)
+            arms += _arms_of(strategy)
+            self.spans[strategy.name] = range(first, len(arms))
+        self._arms = tuple(arms)
+        self.ids = tuple(arm.arm_id for arm in arms)
+        self._index: dict[str, int] = {}
+        for i, arm in enumerate(arms):
+            taken = self._index.setdefault(arm.arm_id, i) != i
+            if taken or (arm.arm_id in self.spans and arm.arm_id != arm.strategy):
+                raise SpecInvalid(
+                    f"two arms are called '{arm.arm_id}'",
+                    expected="arm ids that differ from each other and from other strategies' names",
+                    found=f"'{arm.arm_id}' twice, as text",
+                    fix="use values that print differently (1 and 1.0 do; 1 and '1' do not)",
+                )
+
+    def __len__(self) -> int:
+        return len(self._arms)
+
+    def __getitem__(self, index: Any) -> Any:  # noqa: ANN401 (Sequence's own signature)
+        return self._arms[index]
+
+    def index(self, arm_id: Any, start: int = 0, stop: int | None = None) -> int:  # noqa: ANN401, ARG002
+        """Position of an arm id; ``ArmUnknown`` if there is none."""
+        try:
+            return self._index[arm_id]
+        except (KeyError, TypeError):
+            raise self._unknown([arm_id]) from None
+
+    def resolve(self, names: Iterable[str]) -> set[int]:
+        """Positions of the arms that ``names`` (arm ids or strategy names) stand for."""
+        if isinstance(names, str):
+            names = [names]
+        found: set[int] = set()
+        unknown: list[object] = []
+        for name in names:
+            if isinstance(name, str) and name in self.spans:
+                found.update(self.spans[name])
+            elif isinstance(name, str) and name in self._index:
+                found.add(self._index[name])
+            else:
+                unknown.append(name)
+        if unknown:
+            raise self._unknown(unknown)
+        return found
+
+    def eligible(self, eligible: Iterable[str] | None, exclude: Iterable[str] | None) -> tuple[int, ...] | None:
+        """Positions to choose from, ascending; None stands for all.
+
+        Raises
+        ------
+        ArmUnknown : a name is neither an arm id nor a strategy of the spec.
+        EligibilityEmpty : nothing is left.
+        """
+        if eligible is None and exclude is None:
+            return None
+        kept = set(range(len(self))) if eligible is None else self.resolve(eligible)
+        if exclude is not None:
+            kept -= self.resolve(exclude)
+        if not kept:
+            raise EligibilityEmpty(
+                "no arm is eligible",
+                expected="at least one arm that is eligible and not excluded",
+                found=f"eligible={_listed(eligible)}, exclude={_listed(exclude)}",
+                fix="widen eligible or shorten exclude; without both, every arm is eligible",
+            )
+        return None if len(kept) == len(self) else tuple(sorted(kept))
+
+    def _unknown(self, names: Sequence[object]) -> ArmUnknown:
+        return ArmUnknown(
+            "an arm is not part of the spec",
+            expected=f"arm ids {list(self.ids[:8])}{' …' if len(self) > 8 else ''} or strategies "
+            f"{list(self.spans)[:8]}",
+            found=f"{list(names)[:8]!r}",
+            fix="use an arm_id of the spec, or add the strategy to it",
+        )
+
+
+def _listed(names: Iterable[str] | None) -> str:
+    return "all" if names is None else repr(names)[:120]
+
+
+def _check_size(strategies: Sequence[Strategy]) -> None:
+    if not strategies or not all(isinstance(strategy, Strategy) for strategy in strategies):
+        raise SpecInvalid(
+            "the spec has no strategies to choose from",
+            expected="a list of at least one Strategy",
+            found=f"{strategies!r:.120}",
+            fix='pass strategies=[Strategy("direct"), …]',
+        )
+    total = 0
+    for strategy in strategies:
+        size = 1
+        for values in strategy.parameters.values():
+            size *= len(values)
+        total += size
+    if total > MAX_ARMS:
+        raise SpecInvalid(
+            "the strategies span too many arms",
+            expected=f"at most {MAX_ARMS} combinations of strategy and parameter values",
+            found=f"{total} combinations",
+            fix="offer fewer values for each parameter",
+        )
+
+
+def _arms_of(strategy: Strategy) -> list[Arm]:
+    keys = sorted(strategy.parameters)
+    arms = []
+    for levels in product(*(range(len(strategy.parameters[key])) for key in keys)):
+        values = {key: strategy.parameters[key][level] for key, level in zip(keys, levels, strict=True)}
+        inside = ",".join(f"{key}={_shown(value)}" for key, value in values.items())
+        arms.append(Arm(f"{strategy.name}({inside})" if keys else strategy.name, strategy.name, values, levels))
+    return arms
+
+
+def _shown(value: ParameterValue) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _checked_name(what: str, name: object) -> str:
+    if (
+        not isinstance(name, str)
+        or not 0 < len(name) <= _MAX_NAME
+        or not name.isprintable()
+        or name != name.strip()
+    ):
+        raise SpecInvalid(
+            f"a {what} has no usable name",
+            expected=f"a printable string of 1 to {_MAX_NAME} characters without blanks around it",
+            found=repr(name)[:160],
+            fix=f"rename the {what}",
+        )
+    return name
+
+
+def _checked_parameter(strategy: str, key: object) -> str:
+    name = _checked_name("parameter", key)
+    if not name.isidentifier():
+        raise SpecInvalid(
+            f"a parameter of strategy '{strategy}' has no usable name",
+            expected="a name such as timeout_s",
+            found=repr(name),
+            fix="rename the parameter",
+        )
+    return name
+
+
+def _checked_values(strategy: str, key: str, values: object) -> tuple[ParameterValue, ...]:
+    listed = tuple(values) if isinstance(values, Sequence) and not isinstance(values, str) else ()
+    problem = "" if listed else "no list of values"
+    for value in listed:
+        if isinstance(value, float) and value - value != 0.0:
+            problem = f"the value {value!r}"
+        elif isinstance(value, str) and (not value.isprintable() or _RESERVED & set(value)):
+            problem = f"the value {value!r}, which has one of ( ) , = or a control character"
+        elif not isinstance(value, (str, int, float)):
+            problem = f"a {type(value).__name__}: {value!r:.60}"
+    if problem:
+        raise SpecInvalid(
+            f"parameter '{key}' of strategy '{strategy}' has unusable values",
+            expected="a non-empty list of strings, finite numbers or booleans",
+            found=problem,
+            fix=f'write them out, for example "{key}": [1, 2, 4]',
+        )
+    return listed

@@ -1,0 +1,211 @@
+"""``Bandit``: the learner with a ledger in memory. Pure and synchronous: no clock, no database, no randomness."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ..errors import DecisionConflict, DecisionUnknown, OutcomeInvalid, RewardConflict
+from ..features import Value
+from ..rewards import Outcome, Reward, price
+from .decision import Beliefs, Decision, Receipt, VerifyReport
+from .fixed_point import reward_to_fixed
+from .learner import Learner, checked_id
+from .spec import BanditSpec
+
+__all__ = ["Bandit"]
+
+
+class Bandit:
+    """Selects arms and learns from rewards, in one process, without any input or output.
+
+    >>> from nyx_learning import Bandit, BanditSpec, Categorical, ContextSchema, Strategy
+    >>> spec = BanditSpec(
+    ...     name="demo",
+    ...     seed=7,
+    ...     strategies=[Strategy("direct"), Strategy("parallel", {"workers": [2, 4]})],
+    ...     context=ContextSchema(task=Categorical(["research", "coding"])),
+    ... )
+    >>> bandit = Bandit(spec)
+    >>> decision = bandit.select_arm({"task": "coding"}, decision_id="wf-1")
+    >>> receipt = bandit.update_reward(decision, reward=0.83)
+    >>> receipt.seq, receipt.applied, bandit.update_reward("wf-1", reward=0.83).applied
+    (1, True, False)
+    """
+
+    def __init__(self, spec: BanditSpec) -> None:
+        self.spec = spec
+        self.learner = Learner(spec)
+        self.decisions: dict[str, Decision] = {}
+        """Every decision made, by id, in order."""
+        self.receipts: dict[str, Receipt] = {}
+        """Every reward applied, by decision id, in the order of the sequence."""
+
+    @property
+    def seq(self) -> int:
+        """Number of the last row that was learned."""
+        return self.learner.sums.seq
+
+    def select_arm(
+        self,
+        context: Mapping[str, Value],
+        decision_id: str | None = None,
+        *,
+        eligible: Iterable[str] | None = None,
+        exclude: Iterable[str] | None = None,
+        time: float | None = None,
+    ) -> Decision:
+        """Choose an arm for a context.
+
+        Parameters
+        ----------
+        context : a value for each feature of the spec's schema.
+        decision_id : idempotency key: the same id again returns the same decision, unchanged. Without one, the
+            decision gets the next free number of this bandit.
+        eligible, exclude : arm ids or strategy names; by default every arm is eligible.
+        time : stored with the decision, in seconds since 1970; decides nothing.
+
+        Raises
+        ------
+        ContextInvalid, ArmUnknown, EligibilityEmpty, InputInvalid : bad input.
+        DecisionConflict : the id was used with another context or eligibility.
+        """
+        learner = self.learner
+        if decision_id is None:
+            number = len(self.decisions) + 1
+            while f"#{number}" in self.decisions:
+                number += 1
+            decision_id = f"#{number}"
+        clean, phi = learner.encoder.encode(context)
+        allowed = learner.arms.eligible(eligible, exclude)
+        known = self.decisions.get(checked_id(decision_id))
+        if known is not None:
+            return same_request(known, clean, allowed)
+        decision = learner.choose(clean, phi, decision_id, allowed, time=time, mode="normal")
+        self.decisions[decision_id] = decision
+        return decision
+
+    def update_reward(
+        self,
+        decision: Decision | str,
+        outcome: Outcome | None = None,
+        *,
+        reward: float | None = None,
+    ) -> Receipt:
+        """Learn what a decision was worth: an ``Outcome``, priced by the spec, or a reward in [0, 1].
+
+        The same report again changes nothing, and says so in ``applied``.
+
+        Raises
+        ------
+        DecisionUnknown : this bandit made no such decision.
+        OutcomeInvalid : neither or both given, or out of range.
+        RewardConflict : the decision has a reward, and it is another one.
+        """
+        key = decision.decision_id if isinstance(decision, Decision) else checked_id(decision)
+        known = self.decisions.get(key)
+        if known is None or (isinstance(decision, Decision) and known != decision):
+            raise unknown_decision(self.spec.name, key)
+        priced = priced_report(self.spec, known, outcome, reward)
+        units = reward_to_fixed(priced.value)
+        earlier = self.receipts.get(key)
+        if earlier is not None:
+            return same_reward(earlier, priced)
+        receipt = Receipt(key, self.seq + 1, priced.value, True, priced.components, priced.missing)
+        self.learner.absorb(known, units, receipt.seq)
+        self.receipts[key] = receipt
+        return receipt
+
+    def beliefs(self, context: Mapping[str, Value], *, eligible: Iterable[str] | None = None) -> list[Beliefs]:
+        """Mean, sd and probability of each arm in a context, in the spec's order; changes nothing."""
+        return self.learner.beliefs(context, eligible=eligible)
+
+    def verify(self) -> VerifyReport:
+        """Fold the ledger anew and re-derive every decision from what was known when it was made."""
+        fresh = Learner(self.spec)
+        rewards = iter(self.receipts.values())
+        matched, divergence = 0, None
+        for decision in sorted(self.decisions.values(), key=lambda d: d.state_seq):
+            while fresh.sums.seq < decision.state_seq:
+                self._fold(fresh, next(rewards))
+            again = fresh.choose(
+                dict(decision.context),
+                decision.phi,
+                decision.decision_id,
+                decision.eligible,
+                time=decision.time,
+                mode=decision.mode,
+            )
+            if again == decision:
+                matched += 1
+            elif divergence is None:
+                divergence = f"decision '{decision.decision_id}': re-derived {again.arm_id}, digest {again.digest}"
+        for receipt in rewards:
+            self._fold(fresh, receipt)
+        same = fresh.sums.digest() == self.learner.sums.digest()
+        if not same and divergence is None:
+            divergence = "the sums"
+        return VerifyReport(len(self.decisions), matched, len(self.receipts), same, divergence)
+
+    def _fold(self, learner: Learner, receipt: Receipt) -> None:
+        learner.absorb(self.decisions[receipt.decision_id], reward_to_fixed(receipt.reward), receipt.seq)
+
+
+def priced_report(
+    spec: BanditSpec, decision: Decision, outcome: Outcome | None, reward: float | None
+) -> Reward:
+    """Price an outcome by the spec, or wrap a plain reward; ``OutcomeInvalid`` unless exactly one is given."""
+    if (outcome is None) == (reward is None):
+        raise OutcomeInvalid(
+            "a report needs an outcome or a reward",
+            expected="exactly one of outcome and reward",
+            found="neither" if outcome is None else "both",
+            fix="update_reward(decision, Outcome(success=True)) or update_reward(decision, reward=0.8)",
+        )
+    if outcome is not None:
+        if not isinstance(outcome, Outcome):
+            raise OutcomeInvalid(
+                "the outcome is not an Outcome",
+                expected="Outcome(success=…)",
+                found=f"{type(outcome).__name__}: {outcome!r:.80}",
+                fix="build an Outcome, or pass a number as reward=…",
+            )
+        return price(outcome, spec.reward, context=decision.context)
+    reward_to_fixed(reward)
+    return Reward(float(reward), {}, (), spec.reward.version)  # type: ignore[arg-type]
+
+
+def same_request(known: Decision, context: Mapping[str, Value], allowed: tuple[int, ...] | None) -> Decision:
+    """Return the earlier decision if it was asked the same; ``DecisionConflict`` otherwise."""
+    if dict(known.context) == dict(context) and known.eligible == allowed:
+        return known
+    differs = "context" if dict(known.context) != dict(context) else "eligibility"
+    raise DecisionConflict(
+        f"decision id '{known.decision_id}' was used before with another {differs}",
+        expected=f"context {dict(known.context)!r:.120}, eligible {known.eligible}",
+        found=f"context {dict(context)!r:.120}, eligible {allowed}",
+        fix="use a new decision_id for a new question; send the same question on a retry",
+    )
+
+
+def same_reward(earlier: Receipt, priced: Reward) -> Receipt:
+    """Return the earlier receipt, marked as not applied again; ``RewardConflict`` if the reward differs."""
+    if earlier.reward == priced.value and dict(earlier.components) == dict(priced.components):
+        return Receipt(
+            earlier.decision_id, earlier.seq, earlier.reward, False, earlier.components, earlier.missing
+        )
+    raise RewardConflict(
+        f"decision '{earlier.decision_id}' has another reward already",
+        expected=f"reward {earlier.reward!r}, as in row {earlier.seq}",
+        found=f"reward {priced.value!r}",
+        fix="report each decision once; a changed outcome is a correction, not a second report",
+    )
+
+
+def unknown_decision(bandit: str, decision_id: str) -> DecisionUnknown:
+    """The error for an outcome without its decision."""
+    return DecisionUnknown(
+        f"bandit '{bandit}' knows no such decision",
+        expected="the id of a decision that this bandit made",
+        found=repr(decision_id),
+        fix="select_arm first; if another process did, retry, or pass the Decision itself",
+    )

@@ -1,0 +1,140 @@
+"""A logged choice, and the receipt of a reward: values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..canonical import digest
+from ..features import Value
+from .arms import ParameterValue
+from .choice import TOTAL
+
+__all__ = ["Beliefs", "Decision", "Receipt", "Stage", "VerifyReport"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One draw of a decision: the names that could come, their mass in units of 2⁻³², and the one that came."""
+
+    name: str
+    names: tuple[str, ...]
+    pmf: tuple[int, ...]
+    chosen: int
+
+    @property
+    def probability(self) -> float:
+        """Probability of what came; exact."""
+        return self.pmf[self.chosen] / TOTAL
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One choice, with all that is needed to repeat it.
+
+    Attributes
+    ----------
+    decision_id : idempotency key, and key of the draw.
+    context : as given, validated. phi : its encoding, integers in units of 2⁻¹⁶.
+    eligible : indices of the arms that could be chosen; None for all.
+    stages : the draws, in their order; the last one chooses the arm.
+    arm, arm_id, strategy, parameters : what was chosen; ``arm`` is its index in the spec.
+    propensity : probability of the choice: the product over the stages; never 0.
+    epoch : the arm's epoch, which the reward will join.
+    reason : ``policy``, ``holdout`` (served the baseline arm), or ``only_arm`` (nothing else was eligible).
+    mode : ``normal``, or how the engine was impaired when it decided.
+    spec_hash, state_seq : the spec, and the last row of the log that was known.
+    time : seconds since 1970, as passed in; None without a clock.
+    """
+
+    bandit: str
+    decision_id: str
+    context: Mapping[str, Value]
+    phi: tuple[int, ...]
+    eligible: tuple[int, ...] | None
+    stages: tuple[Stage, ...]
+    arm: int
+    arm_id: str
+    strategy: str
+    parameters: Mapping[str, ParameterValue]
+    propensity: float
+    epoch: int
+    reason: str
+    mode: str
+    spec_hash: str
+    state_seq: int
+    time: float | None
+
+    @property
+    def pmf(self) -> tuple[int, ...]:
+        """Mass of every arm of the spec, in its order, in units of 2⁻³²: the last stage's pmf."""
+        return self.stages[-1].pmf
+
+    @property
+    def digest(self) -> str:
+        """Hash of the whole decision."""
+        return digest(self.to_dict())
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON. The names of a stage over all arms are left to the spec."""
+        stages = []
+        for i, stage in enumerate(self.stages):
+            last = i == len(self.stages) - 1
+            names = None if last else list(stage.names)
+            stages.append({"name": stage.name, "names": names, "pmf": list(stage.pmf), "chosen": stage.chosen})
+        return {
+            "bandit": self.bandit,
+            "decision_id": self.decision_id,
+            "context": dict(self.context),
+            "phi": list(self.phi),
+            "eligible": None if self.eligible is None else list(self.eligible),
+            "stages": stages,
+            "arm": self.arm_id,
+            "propensity": self.propensity,
+            "epoch": self.epoch,
+            "reason": self.reason,
+            "mode": self.mode,
+            "spec_hash": self.spec_hash,
+            "state_seq": self.state_seq,
+            "time": self.time,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a reported reward: its number in the sequence, and whether this call applied it."""
+
+    decision_id: str
+    seq: int
+    reward: float
+    applied: bool
+    components: Mapping[str, float]
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Beliefs:
+    """What the policy holds of one arm in a context; mean and sd are NaN where it holds nothing."""
+
+    arm_id: str
+    mean: float
+    sd: float
+    probability: float
+    rewards: int
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """Outcome of re-deriving a log: how many decisions, how many matched, and the first that did not."""
+
+    decisions: int
+    matched: int
+    rewards: int
+    sums_match: bool
+    first_divergence: str | None
+
+    @property
+    def ok(self) -> bool:
+        """True where every decision and the sums were re-derived bit for bit."""
+        return self.sums_match and self.matched == self.decisions and self.first_divergence is None

@@ -1,0 +1,177 @@
+"""The learner: a spec, its sums, and the policy that reads them. It decides and absorbs; it keeps no ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from ..errors import InputInvalid
+from ..features import ONE, Encoder, Value
+from ..features.encoding import groups
+from . import kernels
+from .choice import TOTAL, Keyed
+from .decision import Beliefs, Decision, Stage
+from .policies import Setting, build
+from .spec import BanditSpec
+from .sums import Sums
+
+__all__ = ["ARM_STAGE", "COHORT_STAGE", "Learner", "checked_id"]
+
+ARM_STAGE, COHORT_STAGE = "arm", "cohort"
+_COHORTS = ("learner", "holdout")
+_MAX_ID = 512
+
+
+class Learner:
+    """Decides from the sums, and takes rewarded decisions in.
+
+    Deciding never changes what is known: any number of decisions between two rewards leave no trace.
+    """
+
+    def __init__(self, spec: BanditSpec, sums: Sums | None = None) -> None:
+        self.spec, self.arms = spec, spec.arms
+        self.encoder = Encoder(spec.context)
+        self.sums = sums or Sums(len(self.arms), self.encoder.dimension, spec.bucket_rows)
+        self._setting = Setting(
+            self.arms, tuple(groups(spec.context)), spec.baseline, spec.policy.parameters
+        )
+        self._policy = build(spec.policy.name, self._setting)
+        self._keyed = Keyed(spec.seed, spec.name)
+        self._floor = spec.policy.floor
+        self._everything = np.ones(len(self.arms), np.bool_)
+        self._pmf = np.zeros(len(self.arms))
+        self._units = np.zeros(len(self.arms), np.int64)
+        holdout = round(spec.holdout * TOTAL)
+        self._cohort_pmf = (TOTAL - holdout, holdout)
+        self._spec_hash = spec.spec_hash
+
+    def decide(
+        self,
+        context: Mapping[str, Value],
+        decision_id: str,
+        *,
+        eligible: Iterable[str] | None = None,
+        exclude: Iterable[str] | None = None,
+        time: float | None = None,
+        mode: str = "normal",
+    ) -> Decision:
+        """Choose an arm: a pure function of the sums, the spec and the arguments.
+
+        Raises
+        ------
+        ContextInvalid, ArmUnknown, EligibilityEmpty, InputInvalid : nothing has changed.
+        """
+        checked_id(decision_id)
+        clean, phi = self.encoder.encode(context)
+        allowed = self.arms.eligible(eligible, exclude)
+        return self.choose(clean, phi, decision_id, allowed, time=time, mode=mode)
+
+    def choose(
+        self,
+        context: dict[str, Value],
+        phi: Sequence[int],
+        decision_id: str,
+        allowed: tuple[int, ...] | None,
+        *,
+        time: float | None,
+        mode: str,
+    ) -> Decision:
+        """``decide`` for validated arguments: an encoded context, and indices of eligible arms."""
+        stages: tuple[Stage, ...] = ()
+        held_out = False
+        if self._cohort_pmf[1]:
+            u = self._keyed.uniform(decision_id, COHORT_STAGE)
+            held_out = u >= self._cohort_pmf[0]
+            stages = (Stage(COHORT_STAGE, _COHORTS, self._cohort_pmf, int(held_out)),)
+        only = len(self.arms) == 1 if allowed is None else len(allowed) == 1
+        if held_out and (allowed is None or self.spec.baseline in allowed):
+            reason, pmf = "holdout", self._point(self.spec.baseline)
+        else:
+            reason, pmf = "only_arm" if only else "policy", self._mass(phi, allowed)
+        arm = kernels.choice.draw(pmf, self._keyed.uniform(decision_id, ARM_STAGE))
+        stage = Stage(ARM_STAGE, self.arms.ids, tuple(pmf.tolist()), arm)
+        propensity = stage.probability
+        for earlier in stages:
+            propensity *= earlier.probability
+        chosen = self.arms[arm]
+        return Decision(
+            self.spec.name,
+            decision_id,
+            context,
+            tuple(phi),
+            allowed,
+            (*stages, stage),
+            arm,
+            chosen.arm_id,
+            chosen.strategy,
+            chosen.parameters,
+            propensity,
+            self.sums.epochs[arm],
+            reason,
+            mode,
+            self._spec_hash,
+            self.sums.seq,
+            time,
+        )
+
+    def absorb(self, decision: Decision, reward: int, seq: int) -> None:
+        """Learn one reward (units of 2⁻¹⁶), the row ``seq`` of the sequence.
+
+        Raises
+        ------
+        InputInvalid : ``seq`` is not the next number; nothing has changed.
+        """
+        if seq != self.sums.seq + 1:
+            raise InputInvalid(
+                "a row of the sequence is out of turn",
+                expected=f"row {self.sums.seq + 1}",
+                found=f"row {seq}",
+                fix="fold the log in the order of its sequence, without gaps",
+            )
+        self.sums.absorb(decision.arm, decision.epoch, seq, decision.phi, reward)
+        self.sums.seq = seq
+
+    def beliefs(self, context: Mapping[str, Value], *, eligible: Iterable[str] | None = None) -> list[Beliefs]:
+        """Tell what the policy holds of each arm in a context; changes nothing."""
+        _, phi = self.encoder.encode(context)
+        mass = self._mass(phi, self.arms.eligible(eligible, None)).tolist()
+        mean, sd = self._policy.beliefs(np.array(phi, np.float64) / ONE)
+        return [
+            Beliefs(arm.arm_id, float(mean[i]), float(sd[i]), mass[i] / TOTAL, int(self.sums.totals[i, 0]))
+            for i, arm in enumerate(self.arms)
+        ]
+
+    def _mass(self, phi: Sequence[int], allowed: tuple[int, ...] | None) -> np.ndarray:
+        if self.sums.stale:
+            changed = self.sums.refresh()
+            self._policy.refresh(self.sums.reading, changed)
+        if allowed is None:
+            mask = self._everything
+        else:
+            mask = np.zeros(len(self.arms), np.bool_)
+            mask[list(allowed)] = True
+        self._policy.pmf(np.array(phi, np.float64) / ONE, mask, self._pmf)
+        kernels.choice.quantise(self._pmf, mask, self._floor, self._units)
+        return self._units
+
+    def _point(self, arm: int) -> np.ndarray:
+        self._units[:] = 0
+        self._units[arm] = TOTAL
+        return self._units
+
+
+def checked_id(decision_id: object) -> str:
+    """Return a usable decision id; ``InputInvalid`` for anything else."""
+    if (
+        isinstance(decision_id, str)
+        and 0 < len(decision_id) <= _MAX_ID
+        and decision_id.isprintable()
+    ):
+        return decision_id
+    raise InputInvalid(
+        "the decision id is unusable",
+        expected=f"a printable string of 1 to {_MAX_ID} characters",
+        found=f"{type(decision_id).__name__}: {decision_id!r:.80}",
+        fix="use something that your retry would send again, such as 'workflow-1/step-2'",
+    )

@@ -1,0 +1,78 @@
+"""The contract that every policy keeps."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..arms import ArmTable
+
+__all__ = ["Floats", "Mask", "Policy", "Setting"]
+
+Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a policy is built from: the arms, the columns of φ, and its parameters with defaults filled in.
+
+    ``groups[j]`` is the context feature that column j + 1 of φ belongs to.
+    """
+
+    arms: ArmTable
+    groups: tuple[int, ...]
+    baseline: int
+    parameters: Mapping[str, float | str]
+
+    @property
+    def dimension(self) -> int:
+        """Columns of φ, the leading 1 included."""
+        return 1 + len(self.groups)
+
+    def number(self, name: str) -> float:
+        """A numeric parameter."""
+        return float(self.parameters[name])
+
+
+class Policy(ABC):
+    """A pure reading of the sums: (sums, φ, eligible arms) → probability of each arm.
+
+    A policy may cache what it computes from the sums in ``refresh``, but the cache must be a pure function of the
+    sums: which rewards came in which order, or were taken back, must leave no trace in its bits.
+    """
+
+    @abstractmethod
+    def refresh(self, reading: Floats, changed: Sequence[int]) -> None:
+        """Take note of new sums.
+
+        ``reading`` (K, W): the statistics in natural units, laid out as in ``kernels.statistics``; rows
+        ``changed`` differ from the last call. On the first call, every row is listed.
+        """
+
+    @abstractmethod
+    def pmf(self, phi: Floats, eligible: Mask, out: Floats) -> None:
+        """Write the probability of each arm into ``out`` (K,): ≥ 0, 0 where not eligible, sum 1 (± 1e-9).
+
+        ``phi`` (D,) is the encoded context, ``eligible`` (K,) has at least one True. Arms that tie share mass.
+        """
+
+    @abstractmethod
+    def beliefs(self, phi: Floats) -> tuple[Floats, Floats]:
+        """Mean and standard deviation (K,), (K,) of what the policy holds each arm's expected reward to be.
+
+        NaN where the policy holds no belief (an arm without rewards, under a policy without a prior).
+        """
+
+
+def sample_beliefs(reading: Floats) -> tuple[Floats, Floats]:
+    """Sample mean and its standard error for policies without a model; NaN where n is 0 (or 1)."""
+    n, total, squares = reading[:, 0], reading[:, 1], reading[:, 2]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.where(n > 0, total / n, np.nan)
+        variance = np.where(n > 1, np.maximum(squares - n * mean * mean, 0.0) / (n - 1), np.nan)
+        return mean, np.sqrt(variance / n)

@@ -1,0 +1,158 @@
+"""What a bandit knows of its arms: exact integer sums, kept per (arm, epoch, bucket of the sequence).
+
+Integer sums commute, so any order and batching of rewards, by any number of writers, ends in the same bits; a
+reward is taken back exactly, by subtraction. A reward joins the epoch of its *decision*. An arm's *current*
+totals are the sum of its blocks of the present epoch; older epochs stay readable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..canonical import digest
+from ..errors import DocumentInvalid, InputInvalid
+from . import kernels
+
+__all__ = ["BlockKey", "Sums", "width"]
+
+BlockKey = tuple[int, int, int]
+"""(arm index, epoch, bucket)."""
+
+_MAX_ROWS = 1 << 31
+
+
+def width(dimension: int) -> int:
+    """Length of a statistics vector for φ of ``dimension`` columns: n, Σr, Σr², Σφr, Σφφᵀ (lower triangle)."""
+    return 3 + dimension + dimension * (dimension + 1) // 2
+
+
+class Sums:
+    """The integer statistics of ``arms`` arms over φ of ``dimension`` columns.
+
+    ``totals`` (arms, width) int64 and ``reading`` (arms, width) float64 are caches over the blocks of each arm's
+    present epoch; ``stale`` names the arms whose reading must be refreshed before use.
+    """
+
+    def __init__(self, arms: int, dimension: int, bucket_rows: int) -> None:
+        self.arms, self.dimension, self.bucket_rows = arms, dimension, bucket_rows
+        self.blocks: dict[BlockKey, npt.NDArray[np.int64]] = {}
+        self.epochs = [0] * arms
+        self.seq = 0
+        self.totals = np.zeros((arms, width(dimension)), np.int64)
+        self.reading = np.zeros((arms, width(dimension)), np.float64)
+        self.stale: set[int] = set(range(arms))
+
+    def absorb(self, arm: int, epoch: int, seq: int, phi: Sequence[int], reward: int, sign: int = 1) -> None:
+        """Add (or with ``sign=-1`` take back) the row of one rewarded decision.
+
+        ``phi`` and ``reward`` are in units of 2⁻¹⁶; ``seq`` is the row's number, and decides the bucket that the
+        row was added to, also when it is taken back.
+        """
+        key = (arm, epoch, seq // self.bucket_rows)
+        block = self.blocks.get(key)
+        if block is None:
+            block = self.blocks[key] = np.zeros(width(self.dimension), np.int64)
+        if block[0] >= _MAX_ROWS:
+            raise InputInvalid(
+                "a block of sums is full",
+                expected=f"at most {_MAX_ROWS} rewards an arm and epoch",
+                found=f"{block[0]} rewards",
+                fix="start a new epoch",
+            )
+        if epoch == self.epochs[arm]:
+            total = self.totals[arm]
+            self.stale.add(arm)
+        else:
+            total = np.zeros_like(block)
+        kernels.statistics.accumulate(block, total, np.array(phi, np.int64), reward, sign)
+
+    def start_epoch(self, arm: int) -> int:
+        """Begin a new epoch of an arm: its totals restart from nothing; returns the epoch's number."""
+        self.epochs[arm] += 1
+        self.totals[arm] = 0
+        self.stale.add(arm)
+        return self.epochs[arm]
+
+    def refresh(self) -> list[int]:
+        """Bring ``reading`` up to date; returns the arms that changed, ascending."""
+        changed = sorted(self.stale)
+        for arm in changed:
+            kernels.statistics.read(self.totals[arm], self.dimension, self.reading[arm])
+        self.stale.clear()
+        return changed
+
+    def digest(self) -> str:
+        """Hash of everything that a choice may depend on; equal sums, equal digest."""
+        return digest(self.to_dict())
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON: integers only, empty blocks left out, in the order of their keys."""
+        blocks = [
+            [*key, *block.tolist()] for key, block in sorted(self.blocks.items()) if block.any()
+        ]
+        return {
+            "dimension": self.dimension,
+            "bucket_rows": self.bucket_rows,
+            "seq": self.seq,
+            "epochs": list(self.epochs),
+            "blocks": blocks,
+        }
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any], arms: int, dimension: int, bucket_rows: int) -> Sums:
+        """The sums that ``to_dict`` wrote, for a spec of the same shape.
+
+        Raises
+        ------
+        DocumentInvalid : another shape, or not integers.
+        """
+        sums = cls(arms, dimension, bucket_rows)
+        epochs, blocks = document.get("epochs"), document.get("blocks")
+        shape = (document.get("dimension"), document.get("bucket_rows"))
+        if shape != (dimension, bucket_rows) or not _integers(epochs, arms) or not isinstance(blocks, list):
+            raise DocumentInvalid(
+                "the sums are of another shape than the spec",
+                expected=f"{arms} arms, φ of {dimension} columns, buckets of {bucket_rows} rows",
+                found=f"{len(epochs) if isinstance(epochs, list) else 'no'} arms, "
+                f"{shape[0]} columns, buckets of {shape[1]} rows",
+                fix="load the sums with the spec that wrote them, or refold them from the log",
+            )
+        sums.seq, sums.epochs = _natural(document.get("seq")), list(epochs)
+        size = 3 + width(dimension)
+        for row in blocks:
+            if not _integers(row, size) or not 0 <= row[0] < arms or row[3] < 0:
+                raise DocumentInvalid(
+                    "a block of the sums is damaged",
+                    expected=f"{size} integers that begin with a known arm's index",
+                    found=f"{row!r:.80}",
+                    fix="restore the document, or refold the sums from the log",
+                )
+            block = np.array(row[3:], np.int64)
+            sums.blocks[row[0], row[1], row[2]] = block
+            if row[1] == sums.epochs[row[0]]:
+                sums.totals[row[0]] += block
+        return sums
+
+
+def _integers(value: object, length: int) -> bool:
+    limit = 1 << 63
+    return (
+        isinstance(value, list)
+        and len(value) == length
+        and all(type(item) is int and -limit <= item < limit for item in value)
+    )
+
+
+def _natural(value: object) -> int:
+    if type(value) is int and value >= 0:
+        return value
+    raise DocumentInvalid(
+        "the sums do not say up to which row they go",
+        expected="a sequence number >= 0",
+        found=repr(value)[:60],
+        fix="restore the document, or refold the sums from the log",
+    )

@@ -1,0 +1,268 @@
+"""The context schema: which features a context has, and what values they may take.
+
+A schema is declared before the first decision, with bounds, so that an encoded context means the
+same to every process and for ever. Values outside a numeric feature's bounds saturate at the bound, and a category
+that was never declared goes to a bucket of its own: an orchestrator must not fail because the world has grown.
+A key that the schema does not know, NaN, or a value of the wrong type is a mistake, and is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, ClassVar, TypeAlias
+
+from ..errors import ContextInvalid, SpecInvalid
+from ..canonical import digest
+
+__all__ = ["Categorical", "ContextSchema", "Feature", "Flag", "Numeric", "Ordinal", "Value"]
+
+Value: TypeAlias = str | int | float | bool | None
+"""What a context may hold under a key: what JSON can hold without nesting."""
+
+_ENCODING_VERSION = 1
+_MAX_NAME = 120
+_MAX_COLUMNS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Categorical:
+    """One of a set of names without order; any other name is encoded as "unknown".
+
+    With ``optional=True`` a missing key (or None) counts as "unknown" too.
+    """
+
+    kind: ClassVar[str] = "categorical"
+    levels: tuple[str, ...]
+    optional: bool = False
+
+    def __init__(self, levels: Sequence[str], *, optional: bool = False) -> None:
+        object.__setattr__(self, "levels", _checked_levels(levels, minimum=1))
+        object.__setattr__(self, "optional", bool(optional))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return {"kind": self.kind, "levels": list(self.levels), "optional": self.optional}
+
+
+@dataclass(frozen=True, slots=True)
+class Ordinal:
+    """One of a set of names in ascending order; any other name is encoded as "unknown"."""
+
+    kind: ClassVar[str] = "ordinal"
+    levels: tuple[str, ...]
+    optional: bool = False
+
+    def __init__(self, levels: Sequence[str], *, optional: bool = False) -> None:
+        object.__setattr__(self, "levels", _checked_levels(levels, minimum=2))
+        object.__setattr__(self, "optional", bool(optional))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return {"kind": self.kind, "levels": list(self.levels), "optional": self.optional}
+
+
+@dataclass(frozen=True, slots=True)
+class Numeric:
+    """A number; values beyond ``low`` and ``high`` saturate. ``log=True`` spaces it logarithmically."""
+
+    kind: ClassVar[str] = "numeric"
+    low: float
+    high: float
+    log: bool = False
+    optional: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("low", "high"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, Real) or not _finite(float(value)):
+                raise SpecInvalid(
+                    f"the bound '{name}' of a numeric feature is not a finite number",
+                    expected="a finite number",
+                    found=repr(value),
+                    fix=f"pass {name}=<number>",
+                )
+            object.__setattr__(self, name, float(value))
+        if not self.low < self.high or not _finite(self.high - self.low):
+            raise SpecInvalid(
+                "the bounds of a numeric feature do not span an interval",
+                expected="low < high",
+                found=f"low={self.low!r}, high={self.high!r}",
+                fix="swap or widen the bounds",
+            )
+        if self.log and self.low <= 0.0:
+            raise SpecInvalid(
+                "a logarithmic feature reaches down to zero or below",
+                expected="low > 0 when log=True",
+                found=f"low={self.low!r}",
+                fix="raise low (to 1, say), or leave log out",
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return {
+            "kind": self.kind,
+            "low": self.low,
+            "high": self.high,
+            "log": self.log,
+            "optional": self.optional,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """True or false."""
+
+    kind: ClassVar[str] = "flag"
+    optional: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return {"kind": self.kind, "optional": self.optional}
+
+
+Feature: TypeAlias = Categorical | Ordinal | Numeric | Flag
+_KINDS: dict[str, type[Feature]] = {kind.kind: kind for kind in (Categorical, Ordinal, Numeric, Flag)}
+
+
+class ContextSchema(Mapping[str, Feature]):
+    """Named features, in the order in which they were declared.
+
+    >>> schema = ContextSchema(task_type=Categorical(["research", "coding"]), urgent=Flag())
+    >>> list(schema), schema.dimension
+    (['task_type', 'urgent'], 5)
+
+    ``dimension`` counts the columns of the encoded context, the leading constant 1 included.
+    """
+
+    __slots__ = ("_features", "version")
+
+    def __init__(self, features: Mapping[str, Feature] | None = None, /, **named: Feature) -> None:
+        merged = {**(features or {}), **named}
+        for name, feature in merged.items():
+            _check_name(name)
+            if not isinstance(feature, (Categorical, Ordinal, Numeric, Flag)):
+                raise SpecInvalid(
+                    f"context feature '{name}' is of no known kind",
+                    expected="Categorical, Ordinal, Numeric or Flag",
+                    found=f"{type(feature).__name__}: {feature!r:.80}",
+                    fix=f"declare it, for example {name}=Categorical([...])",
+                )
+        self._features = merged
+        if self.dimension > _MAX_COLUMNS:
+            raise SpecInvalid(
+                "the context schema is too wide",
+                expected=f"at most {_MAX_COLUMNS} encoded columns",
+                found=f"{self.dimension} columns from {len(merged)} features",
+                fix="group rare categories, or leave features out that carry no signal",
+            )
+        self.version: str = digest({"encoding": _ENCODING_VERSION, "features": self.to_dict()})
+        """Hash of the schema and of the rules of encoding: equal hash, equal φ."""
+
+    def __getitem__(self, name: str) -> Feature:
+        return self._features[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._features)
+
+    def __len__(self) -> int:
+        return len(self._features)
+
+    def __repr__(self) -> str:
+        return f"ContextSchema({', '.join(f'{k}={v!r}' for k, v in self._features.items())})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ContextSchema) and self.version == other.version
+
+    def __hash__(self) -> int:
+        return hash(self.version)
+
+    @property
+    def dimension(self) -> int:
+        """Columns of the encoded context, the leading 1 included."""
+        return 1 + sum(columns(feature) for feature in self._features.values())
+
+    def to_dict(self) -> list[dict[str, Any]]:
+        """As plain JSON; a list, because the order of the features is the order of the columns."""
+        return [{"name": name, **feature.to_dict()} for name, feature in self._features.items()]
+
+    @classmethod
+    def from_dict(cls, document: Sequence[Mapping[str, Any]]) -> ContextSchema:
+        """The schema that ``to_dict`` wrote."""
+        features: dict[str, Feature] = {}
+        for entry in document:
+            fields = dict(entry)
+            name, kind = fields.pop("name", None), fields.pop("kind", None)
+            if not isinstance(name, str) or name in features or kind not in _KINDS:
+                raise SpecInvalid(
+                    "a context feature in the document cannot be read",
+                    expected=f"a new name and a kind out of {sorted(_KINDS)}",
+                    found=f"name {name!r}, kind {kind!r}",
+                    fix="write the document with to_dict()",
+                )
+            try:
+                features[name] = _KINDS[kind](**fields)
+            except TypeError as error:
+                raise SpecInvalid(
+                    f"context feature '{name}' has fields that its kind does not",
+                    expected=f"the fields of {_KINDS[kind].__name__}",
+                    found=str(error),
+                    fix="write the document with to_dict()",
+                ) from error
+        return cls(features)
+
+
+def columns(feature: Feature) -> int:
+    """How many columns a feature takes in the encoded context."""
+    match feature:
+        case Categorical(levels=levels):
+            return len(levels) + 1
+        case Ordinal(levels=levels):
+            return 3 if len(levels) > 2 else 2
+        case Numeric(optional=optional) | Flag(optional=optional):
+            return 2 if optional else 1
+
+
+def invalid_context(name: str, expected: str, found: object) -> ContextInvalid:
+    """The error for one feature's value."""
+    return ContextInvalid(
+        f"context feature '{name}' has an unusable value",
+        expected=expected,
+        found=f"{type(found).__name__}: {found!r:.80}",
+        fix="correct the value, or declare the feature optional and leave it out",
+    )
+
+
+def _finite(value: float) -> bool:
+    return value - value == 0.0
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str) or not name or len(name) > _MAX_NAME or not name.isprintable():
+        raise SpecInvalid(
+            "a context feature has no usable name",
+            expected=f"a printable string of 1 to {_MAX_NAME} characters",
+            found=repr(name)[:160],
+            fix="rename the feature",
+        )
+
+
+def _checked_levels(levels: Sequence[str], minimum: int) -> tuple[str, ...]:
+    listed = tuple(levels) if not isinstance(levels, str) else ()
+    if len(listed) < minimum or not all(isinstance(level, str) for level in listed):
+        raise SpecInvalid(
+            "the levels of a feature are not a list of names",
+            expected=f"a list of at least {minimum} strings",
+            found=f"{levels!r:.120}",
+            fix='write them out, for example ["simple", "complex"]',
+        )
+    repeated = sorted({level for level in listed if listed.count(level) > 1})
+    if repeated:
+        raise SpecInvalid(
+            "a feature names a level twice",
+            expected="levels that differ",
+            found=f"repeated: {repeated}",
+            fix="leave the repetition out",
+        )
+    return listed
