@@ -26,7 +26,7 @@ def postgres_binaries() -> Path | None:
 @pytest.fixture(scope="session")
 def postgres_server(postgres_binaries: Path | None) -> Iterator[EmbeddedServer]:
     # Not below pytest's own folder: for root that one is closed to the account that runs Postgres.
-    folder = Path(tempfile.mkdtemp(prefix="nyx-tests-", dir="/tmp"))  # noqa: S108 - mkdtemp's is private
+    folder = Path(tempfile.mkdtemp(prefix="nyx-tests-", dir="/tmp"))
     try:
         with start(folder, binaries=postgres_binaries, durable=False) as server:
             yield server
@@ -38,7 +38,7 @@ def postgres_server(postgres_binaries: Path | None) -> Iterator[EmbeddedServer]:
 def database_dsn(postgres_server: EmbeddedServer) -> Iterator[str]:
     """Address of an empty database that lives as long as the test."""
     name = f"test_{next(_NUMBER)}"
-    _execute(postgres_server.dsn, f"CREATE DATABASE {name} TEMPLATE template0 STRATEGY file_copy")
+    _execute(postgres_server.dsn, f"CREATE DATABASE {name} TEMPLATE template0")
     yield postgres_server.dsn_of(name)
     _execute(postgres_server.dsn, f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -227,6 +227,8 @@ def _launch_supervisor(layout: Layout, account: Account, command: list[str]) -> 
     }
     if layout.log.exists() and layout.log.stat().st_size > _LOG_BYTES_MAX:
         layout.log.replace(layout.log.with_suffix(".log.old"))
+    for lock in (layout.supervisor, layout.server_lock):
+        os.close(open_lock(lock))  # the supervisor makes no files: it must not bring back a removed folder
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
     log = os.open(layout.log, flags, 0o600)
     try:

@@ -104,7 +104,11 @@ class Supervisor:
         users = os.open(self._home / "users.lock", os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
         signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=self._leave, daemon=True).start())
         threading.Thread(target=self._await_users, args=(users,), daemon=True).start()
-        code = self._keep()
+        try:
+            code = self._keep()
+        except FileNotFoundError:
+            # The folder was removed. A server that was adopted sees that itself, within a minute.
+            code = 0
         self._gone.set()
         # Before users.lock, which ends with the process: who gets that one must not find this one taken.
         os.close(alone)
@@ -145,10 +149,15 @@ class Supervisor:
             return False
         inherited = self._lock("server.lock")
         try:
-            if (self._cluster / "postmaster.pid").exists() and postmaster_pid(self._cluster) is None:
-                # Postgres would believe a recycled id. server.lock proves that no server of ours lives,
-                # and the process of that id is no postmaster of this cluster that was started by hand.
-                (self._cluster / "postmaster.pid").unlink(missing_ok=True)
+            if postmaster_pid(self._cluster) is None:
+                # Postgres would believe a recycled id in these. server.lock proves that no server of ours
+                # lives, and the id is not that of a postmaster which somebody started by hand.
+                listening = Path(self._order["socket"])
+                for stale in (
+                    self._cluster / "postmaster.pid",
+                    listening.with_name(f"{listening.name}.lock"),
+                ):
+                    stale.unlink(missing_ok=True)
             dropped: dict[str, Any] = {}
             if self._order["uid"] is not None:
                 dropped = {"user": self._order["uid"], "group": self._order["gid"], "extra_groups": []}
@@ -214,7 +223,7 @@ class Supervisor:
         return descriptor
 
     def _open(self, name: str) -> int:
-        return os.open(self._home / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        return os.open(self._home / name, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
 
 
 if __name__ == "__main__":
