@@ -247,8 +247,8 @@ def composite(
 ) -> Reward:
     """Compute the reward of scores that are known already; absent ones and None are missing.
 
-    >>> composite({"speed": 0.5, "success": 1.0}, RewardSpec()).value
-    0.7727272727272727
+    >>> composite({"speed": 0.5, "success": 1.0}, RewardSpec(weights={"speed": 1, "success": 1})).value
+    0.75
 
     Raises
     ------

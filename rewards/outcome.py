@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from ..canonical import digest
 from ..errors import OutcomeInvalid
-from .canonical import short_hash
 
 __all__ = ["Outcome", "ValidationResult"]
 
@@ -193,4 +193,4 @@ class Outcome(_Report):
     @property
     def digest(self) -> str:
         """Hash of what was reported: equal outcomes have equal digests in every process."""
-        return short_hash(self.to_dict())
+        return digest(self.to_dict())

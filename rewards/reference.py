@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, NamedTuple
 
+from ..canonical import digest
 from ..errors import DocumentInvalid, SpecInvalid
-from .canonical import short_hash
 from .numbers import number
 from .speed import REFERENCE_MAX, REFERENCE_MIN
 
@@ -42,7 +42,8 @@ class Reference(NamedTuple):
 class ReferenceCell:
     """One cell: positive references in their units, and the number of executions behind them.
 
-    ``n`` is 0 for a cell that was set by hand.
+    ``n`` is 0 for a cell that was set by hand; ``source`` says whose executions they were: ``stated``,
+    ``baseline_arm`` or ``all_arms``.
     """
 
     key: tuple[str, ...]
@@ -50,6 +51,7 @@ class ReferenceCell:
     tokens: float | None = None
     cost: float | None = None
     n: int = 0
+    source: str = "stated"
 
     def __post_init__(self) -> None:
         if not self.key or not all(isinstance(part, str) and part for part in self.key):
@@ -72,6 +74,7 @@ class ReferenceCell:
             "key": list(self.key),
             **{name: value for name, value in known.items() if value is not None},
             "n": self.n,
+            "source": self.source,
         }
 
 
@@ -151,7 +154,7 @@ class ReferenceTimes:
         order = tuple(free for free in _masks(len(by)) if free in patterns)
         for name, value in (("by", by), ("cells", cells), ("_index", index), ("_order", order)):
             object.__setattr__(self, name, value)
-        object.__setattr__(self, "version", short_hash(self._content()))
+        object.__setattr__(self, "version", digest(self._content()))
 
     def __reduce__(self) -> tuple[object, ...]:
         return ReferenceTimes, (self.by, self.cells, self.first_seq, self.last_seq)
@@ -243,6 +246,7 @@ def _cell(document: Mapping[str, Any]) -> ReferenceCell:
         document.get("tokens"),
         document.get("cost"),
         int(document["n"]),
+        str(document["source"]),
     )
 
 

@@ -3,7 +3,7 @@
 Two groups of fields. What decides the *number* (weights, mean, profiles, gates, references, factors, power)
 is hashed into ``version``, together with the number of the formulas themselves; every reward stores it as
 ``reward_fn_version``. What decides the *lifecycle* of a decision's reward (``window_s``, ``default``,
-``late``, ``aggregate``) changes when and whether a number counts, never the number, and stays out of it.
+``late``, ``aggregate`` …) changes when and whether a number counts, never the number, and stays out of it.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
+from ..canonical import digest
 from ..errors import DocumentInvalid, SpecInvalid
-from .canonical import short_hash
 from .numbers import number, unit
+from .outcome import Outcome
 from .reference import ReferenceTimes, static_table
 
 __all__ = ["COMPONENTS", "FORMULAS", "Gate", "RewardSpec", "WeightProfile"]
@@ -143,7 +144,8 @@ class RewardSpec:
     window_s : seconds after the decision within which an outcome is awaited; None waits for ever.
     default : reward of a decision whose window passed in silence; 0 is the reward of a bare failure.
     late : what an outcome after the window does: ``learn`` (replaces the default), ``log`` or ``reject``.
-    aggregate : which of several reported rewards counts: ``final``, ``first``, ``mean`` or ``max``.
+    aggregate : what counts of several reports: ``final``, ``first``, ``mean`` or ``max``.
+    aggregates : other rules for some metrics (fields of ``Outcome``), such as ``{"user_feedback": "mean"}``.
 
     Raises
     ------
@@ -165,6 +167,7 @@ class RewardSpec:
     default: float = 0.0
     late: Literal["learn", "log", "reject"] = "learn"
     aggregate: Literal["final", "first", "mean", "max"] = "final"
+    aggregates: Mapping[str, Literal["final", "first", "mean", "max"]] = field(default_factory=dict)
     static_reference: ReferenceTimes | None = field(init=False, repr=False, compare=False)
     version: str = field(init=False, compare=False)
     _vector: tuple[float, ...] = field(init=False, repr=False, compare=False)
@@ -176,7 +179,11 @@ class RewardSpec:
 
         _one_of("mean", self.mean, ("arithmetic", "geometric"))
         _one_of("late", self.late, ("learn", "log", "reject"))
-        _one_of("aggregate", self.aggregate, ("final", "first", "mean", "max"))
+        for rule in (self.aggregate, *self.aggregates.values()):
+            _one_of("aggregate", rule, ("final", "first", "mean", "max"))
+        for metric in self.aggregates:
+            _one_of("the metric of an aggregate", metric, tuple(Outcome.model_fields))
+        put("aggregates", MappingProxyType(dict(sorted(self.aggregates.items()))))
         _one_of("speed_power", self.speed_power, (1, 2))
         put("weights", _weights(self.weights))
         put("profiles", _all_of("profiles", self.profiles, WeightProfile))
@@ -208,7 +215,7 @@ class RewardSpec:
         put("_vector", tuple(self.weights.get(name, 0.0) for name in COMPONENTS))
         vectors = tuple(tuple(p.weights.get(name, 0.0) for name in COMPONENTS) for p in self.profiles)
         put("_profile_vectors", vectors)
-        put("version", short_hash({"formulas": FORMULAS, **self._pricing()}))
+        put("version", digest({"formulas": FORMULAS, **self._pricing()}))
 
     def __reduce__(self) -> tuple[object, ...]:
         return RewardSpec.from_dict, (self.to_dict(),)
@@ -248,6 +255,7 @@ class RewardSpec:
             "default": self.default,
             "late": self.late,
             "aggregate": self.aggregate,
+            "aggregates": dict(self.aggregates),
         }
 
     @classmethod
