@@ -8,7 +8,7 @@ set -u
 
 needed="3.11"
 good='import sys; sys.exit(sys.version_info < (3, 11))'
-able='import ensurepip, venv'
+able='import ensurepip, venv; ensurepip.version'
 base='import sys; print(getattr(sys, "_base_executable", "") or sys.executable)'
 version='import sys; print("%d.%d.%d" % sys.version_info[:3])'
 

@@ -160,8 +160,12 @@ heavy = set(sys.argv[1:])
 loaded = lambda: sorted(heavy.intersection(name.partition(".")[0] for name in sys.modules))
 seen = {"": loaded()}
 for name in getattr(nyx_learning, "__all__", ()):
-    getattr(nyx_learning, name)
-    seen[name] = loaded()
+    try:
+        getattr(nyx_learning, name)
+    except Exception as error:
+        seen[name] = [f"{type(error).__name__}: {error}"]
+    else:
+        seen[name] = loaded()
 print(json.dumps(seen))
 """
 
@@ -182,7 +186,7 @@ def test_no_public_name_loads_a_heavy_package(name: str, heavy_after: dict[str, 
     assert heavy_after[name] == []
 
 
-def test_the_public_names_are_sorted_and_exist() -> None:
+def test_the_public_names_exist_and_are_named_once() -> None:
     names = list(getattr(nyx_learning, "__all__", ()))
-    assert names == sorted(set(names))
+    assert len(names) == len(set(names))
     assert [name for name in names if not hasattr(nyx_learning, name)] == []
