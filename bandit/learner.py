@@ -122,13 +122,7 @@ class Learner:
         ------
         InputInvalid : ``seq`` is not the next number; nothing has changed.
         """
-        if seq != self.sums.seq + 1:
-            raise InputInvalid(
-                "a row of the sequence is out of turn",
-                expected=f"row {self.sums.seq + 1}",
-                found=f"row {seq}",
-                fix="fold the log in the order of its sequence, without gaps",
-            )
+        self.sums.expect(seq)
         self.sums.absorb(decision.arm, decision.epoch, seq, decision.phi, reward)
         self.sums.seq = seq
 

@@ -70,6 +70,23 @@ class Sums:
             total = np.zeros_like(block)
         kernels.statistics.accumulate(block, total, np.array(phi, np.int64), reward, sign)
 
+    def expect(self, seq: int) -> None:
+        """Raise ``InputInvalid`` unless ``seq`` is the number of the next row."""
+        if seq != self.seq + 1:
+            raise InputInvalid(
+                "a row of the sequence is out of turn",
+                expected=f"row {self.seq + 1}",
+                found=f"row {seq}",
+                fix="fold the log in the order of its sequence, without gaps",
+            )
+
+    def restore(self, key: BlockKey, block: npt.NDArray[np.int64]) -> None:
+        """Put a stored block in place of nothing."""
+        self.blocks[key] = block
+        if key[1] == self.epochs[key[0]]:
+            self.totals[key[0]] += block
+            self.stale.add(key[0])
+
     def start_epoch(self, arm: int) -> int:
         """Begin a new epoch of an arm: its totals restart from nothing; returns the epoch's number."""
         self.epochs[arm] += 1
@@ -131,10 +148,7 @@ class Sums:
                     found=f"{row!r:.80}",
                     fix="restore the document, or refold the sums from the log",
                 )
-            block = np.array(row[3:], np.int64)
-            sums.blocks[row[0], row[1], row[2]] = block
-            if row[1] == sums.epochs[row[0]]:
-                sums.totals[row[0]] += block
+            sums.restore((row[0], row[1], row[2]), np.array(row[3:], np.int64))
         return sums
 
 

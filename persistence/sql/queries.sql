@@ -1,0 +1,92 @@
+-- name: register_bandit
+INSERT INTO nyx.bandit (bandit) VALUES ($1) ON CONFLICT DO NOTHING;
+
+-- name: register_spec
+INSERT INTO nyx.spec (bandit, spec_hash, document) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING;
+
+-- name: specs
+SELECT spec_hash, document FROM nyx.spec WHERE bandit = $1 ORDER BY created_at, spec_hash;
+
+-- name: last_seq
+SELECT last_seq FROM nyx.bandit WHERE bandit = $1;
+
+-- name: lock_bandit
+SELECT last_seq FROM nyx.bandit WHERE bandit = $1 FOR UPDATE;
+
+-- name: advance_bandit
+UPDATE nyx.bandit SET last_seq = $2 WHERE bandit = $1;
+
+-- name: insert_decisions
+INSERT INTO nyx.decision
+    (bandit, decision_id, spec_hash, encoding, state_seq, decided_at, context, phi, eligible, stages, pmf, arm_id,
+     propensity, epoch, reason, mode, digest)
+SELECT $1, d.decision_id, d.spec_hash, d.encoding, d.state_seq, d.decided_at, d.context::json, d.phi::integer[],
+       d.eligible::integer[], d.stages::json, d.pmf::bigint[], d.arm_id, d.propensity, d.epoch, d.reason, d.mode,
+       d.digest
+FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::float8[], $7::text[], $8::text[], $9::text[],
+            $10::text[], $11::text[], $12::text[], $13::float8[], $14::integer[], $15::text[], $16::text[],
+            $17::text[])
+     AS d (decision_id, spec_hash, encoding, state_seq, decided_at, context, phi, eligible, stages, pmf, arm_id,
+           propensity, epoch, reason, mode, digest)
+ON CONFLICT (bandit, decision_id) DO NOTHING
+RETURNING decision_id;
+
+-- name: decisions_by_id
+SELECT * FROM nyx.decision WHERE bandit = $1 AND decision_id = ANY ($2::text[]);
+
+-- name: decisions_by_state
+SELECT * FROM nyx.decision WHERE bandit = $1 ORDER BY state_seq, decision_id;
+
+-- name: rewards_by_decision
+SELECT * FROM nyx.log WHERE bandit = $1 AND decision_id = ANY ($2::text[]) AND source = '' AND revision = 0;
+
+-- name: append_rewards
+INSERT INTO nyx.log
+    (bandit, seq, kind, decision_id, arm_id, epoch, encoding, phi, units, reward, outcome, pricing, reported_at,
+     digest)
+SELECT $1, r.seq, 'reward', r.decision_id, r.arm_id, r.epoch, r.encoding, r.phi::integer[], r.units, r.reward,
+       r.outcome::json, r.pricing::json, r.reported_at, r.digest
+FROM unnest($2::bigint[], $3::text[], $4::text[], $5::integer[], $6::text[], $7::text[], $8::integer[],
+            $9::float8[], $10::text[], $11::text[], $12::float8[], $13::text[])
+     AS r (seq, decision_id, arm_id, epoch, encoding, phi, units, reward, outcome, pricing, reported_at, digest);
+
+-- name: log_after
+SELECT l.*,
+       CASE WHEN l.encoding <> $4
+            THEN (SELECT d.context FROM nyx.decision d
+                  WHERE d.bandit = l.bandit AND d.decision_id = l.decision_id) END AS context
+FROM nyx.log l
+WHERE l.bandit = $1 AND l.seq > $2
+ORDER BY l.seq
+LIMIT $3;
+
+-- name: abandon
+INSERT INTO nyx.abandoned (bandit, decision_id, reported_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING;
+
+-- name: counts
+SELECT (SELECT count(*) FROM nyx.decision WHERE bandit = $1) AS decisions,
+       (SELECT count(*) FROM nyx.log WHERE bandit = $1) AS rewards,
+       (SELECT count(*) FROM nyx.abandoned WHERE bandit = $1) AS abandoned;
+
+-- name: start_checkpoint
+INSERT INTO nyx.checkpoint (bandit, encoding, bucket_rows, seq) VALUES ($1, $2, $3, 0) ON CONFLICT DO NOTHING;
+
+-- name: lock_checkpoint
+SELECT seq FROM nyx.checkpoint WHERE bandit = $1 AND encoding = $2 AND bucket_rows = $3 FOR UPDATE;
+
+-- name: checkpoint_seq
+SELECT seq FROM nyx.checkpoint WHERE bandit = $1 AND encoding = $2 AND bucket_rows = $3;
+
+-- name: advance_checkpoint
+UPDATE nyx.checkpoint SET seq = $4 WHERE bandit = $1 AND encoding = $2 AND bucket_rows = $3;
+
+-- name: write_sums
+INSERT INTO nyx.sums (bandit, encoding, bucket_rows, arm_id, epoch, bucket, statistics)
+SELECT $1, $2, $3, s.arm_id, s.epoch, s.bucket, s.statistics::bigint[]
+FROM unnest($4::text[], $5::integer[], $6::bigint[], $7::text[]) AS s (arm_id, epoch, bucket, statistics)
+ON CONFLICT (bandit, encoding, bucket_rows, arm_id, epoch, bucket) DO UPDATE SET statistics = EXCLUDED.statistics;
+
+-- name: read_sums
+SELECT arm_id, epoch, bucket, statistics FROM nyx.sums
+WHERE bandit = $1 AND encoding = $2 AND bucket_rows = $3
+ORDER BY arm_id, epoch, bucket;

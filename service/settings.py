@@ -1,0 +1,40 @@
+"""What is read from the environment; nothing else of the project reads it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from platformdirs import user_data_path
+
+__all__ = ["Settings"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where the database is.
+
+    Attributes
+    ----------
+    database_url : ``NYX_DATABASE_URL``: DSN of a Postgres server; None for the embedded one.
+    data_home : ``NYX_DATA_HOME``: folder of the embedded server; by default in the user's data directory.
+    postgres_bin : ``NYX_POSTGRES_BIN``: folder of Postgres's programs; None to look for them.
+    """
+
+    database_url: str | None
+    data_home: Path
+    postgres_bin: Path | None
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str] | None = None) -> Settings:
+        """Read the environment; an empty variable counts as unset."""
+        given = os.environ if environment is None else environment
+        home = given.get("NYX_DATA_HOME")
+        programs = given.get("NYX_POSTGRES_BIN")
+        return cls(
+            given.get("NYX_DATABASE_URL") or None,
+            Path(home) if home else user_data_path("nyx-learning") / "postgres",
+            Path(programs) if programs else None,
+        )
