@@ -83,7 +83,7 @@ def server_settings(*, durable: bool, major: int) -> dict[str, str]:
 def cluster_major(layout: Layout) -> int | None:
     """Major version of the existing cluster; None where there is none yet."""
     try:
-        return int((layout.cluster / "PG_VERSION").read_text(encoding="ascii"))
+        return int((layout.cluster / "PG_VERSION").read_text(encoding="utf-8"))
     except FileNotFoundError:
         if not layout.cluster.exists():
             return None

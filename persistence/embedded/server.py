@@ -186,7 +186,7 @@ def _await_ready(layout: Layout, account: Account, command: list[str]) -> subpro
     log_start = layout.log.stat().st_size if layout.log.exists() else 0
     deadline = time.monotonic() + _READY_TIMEOUT_S
     try:
-        while not (supervisor.is_ready(layout.cluster, layout.socket) and _is_alive(child, layout)):
+        while not (supervisor.is_ready(layout.cluster, layout.socket) and is_held(layout.supervisor)):
             _check_starting(child, layout, log_start, deadline)
             if not _is_alive(child, layout):
                 child = _launch_supervisor(layout, account, command)

@@ -100,9 +100,9 @@ class Supervisor:
 
     def run(self) -> int:
         """Exit code: 0 after an ordered end, 1 when the server could not be kept running."""
-        alone = self._lock("supervisor.lock")
-        users = os.open(self._home / "users.lock", os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
         signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=self._leave, daemon=True).start())
+        alone = self._lock("supervisor.lock")
+        users = self._open("users.lock")
         threading.Thread(target=self._await_users, args=(users,), daemon=True).start()
         try:
             code = self._keep()

@@ -56,24 +56,22 @@ def query(dsn: str, statement: str) -> Any:
 
 
 def processes(folder: Path) -> dict[int, str]:
-    """Living supervisors and postmasters that have the folder's name in their command line."""
+    """Kind of each living supervisor and postmaster that has the folder's name in its command line."""
     listed = subprocess.run(
-        ["ps", "-A", "-ww", "-o", "pid=,stat=,args="], check=True, capture_output=True, text=True
+        ["ps", "-A", "-ww", "-o", "pid=,ppid=,stat=,args="], check=True, capture_output=True, text=True
     )
-    found = {}
+    found: dict[int, tuple[int, str]] = {}
     for line in listed.stdout.splitlines():
-        number, status, command = line.split(None, 2)
-        if (
-            str(folder) in command
-            and "Z" not in status
-            and re.search(r"supervisor\.py|bin/postgres", command)
-        ):
-            found[int(number)] = command
-    return found
+        number, parent, status, command = line.split(None, 3)
+        kind = re.search(r"supervisor\.py|bin/postgres -D", command)
+        if str(folder) in command and "Z" not in status and kind:
+            found[int(number)] = (int(parent), kind[0])
+    # A process that was just forked still has its parent's command line.
+    return {n: kind for n, (parent, kind) in found.items() if found.get(parent, (0, ""))[1] != kind}
 
 
 def supervisor_of(folder: Path) -> int:
-    (number,) = [number for number, command in processes(folder).items() if "supervisor.py" in command]
+    (number,) = [number for number, kind in processes(folder).items() if kind == "supervisor.py"]
     return number
 
 
@@ -236,7 +234,7 @@ def test_a_recycled_process_id_is_not_taken_for_a_server(folder: Path) -> None:
     kill(child)
     pid_file = folder / "cluster" / "postmaster.pid"
     owner = (folder / "cluster").stat()
-    drop = {"user": owner.st_uid, "group": owner.st_gid} if os.geteuid() == 0 else {}
+    drop: dict[str, Any] = {"user": owner.st_uid, "group": owner.st_gid} if os.geteuid() == 0 else {}
     # Postgres alone would believe this one, as it is alive and of the same account.
     innocent = subprocess.Popen(["sleep", "60"], cwd="/", **drop)
     try:
