@@ -117,7 +117,7 @@ def install() -> None:
             "install_failed",
             f"`pip install -e {DISTRIBUTION}` to succeed",
             f"exit status {done.returncode}; pip's own message stands above",
-            "do what pip says; often it is the way to the package index (proxy, certificates); then run make again",
+            "follow pip's message (often: the package index is out of reach), then run make again",
         )
 
 

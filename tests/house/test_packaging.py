@@ -157,7 +157,10 @@ PROBE = """
 import json, sys
 import nyx_learning
 heavy = set(sys.argv[1:])
-loaded = lambda: sorted(heavy.intersection(name.partition(".")[0] for name in sys.modules))
+def loaded():
+    new = sorted(heavy.intersection(name.partition(".")[0] for name in sys.modules))
+    heavy.difference_update(new)  # the first name that loads a package answers for it
+    return new
 seen = {"": loaded()}
 for name in getattr(nyx_learning, "__all__", ()):
     try:
