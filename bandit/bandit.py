@@ -103,7 +103,7 @@ class Bandit:
         """
         key = decision.decision_id if isinstance(decision, Decision) else checked_id(decision)
         known = self.decisions.get(key)
-        if known is None or (isinstance(decision, Decision) and known != decision):
+        if known is None or (known is not decision and isinstance(decision, Decision) and known != decision):
             raise unknown_decision(self.spec.name, key)
         priced = priced_report(self.spec, known, outcome, reward)
         units = reward_to_fixed(priced.value)

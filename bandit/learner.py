@@ -13,6 +13,7 @@ from . import kernels
 from .choice import TOTAL, Keyed
 from .decision import Beliefs, Decision, Stage
 from .policies import Setting, build
+from .policies.base import Floats
 from .spec import BanditSpec
 from .sums import Sums
 
@@ -130,7 +131,7 @@ class Learner:
         """Tell what the policy holds of each arm in a context; changes nothing."""
         _, phi = self.encoder.encode(context)
         mass = self._mass(phi, self.arms.eligible(eligible, None)).tolist()
-        mean, sd = self._policy.beliefs(np.array(phi, np.float64) / ONE)
+        mean, sd = self._policy.beliefs(_numbers(phi))
         return [
             Beliefs(arm.arm_id, float(mean[i]), float(sd[i]), mass[i] / TOTAL, int(self.sums.totals[i, 0]))
             for i, arm in enumerate(self.arms)
@@ -145,7 +146,7 @@ class Learner:
         else:
             mask = np.zeros(len(self.arms), np.bool_)
             mask[list(allowed)] = True
-        self._policy.pmf(np.array(phi, np.float64) / ONE, mask, self._pmf)
+        self._policy.pmf(_numbers(phi), mask, self._pmf)
         kernels.choice.quantise(self._pmf, mask, self._floor, self._units)
         return self._units
 
@@ -153,6 +154,12 @@ class Learner:
         self._units[:] = 0
         self._units[arm] = TOTAL
         return self._units
+
+
+def _numbers(phi: Sequence[int]) -> Floats:
+    numbers = np.array(phi, np.float64)
+    numbers *= 1.0 / ONE
+    return numbers
 
 
 def checked_id(decision_id: object) -> str:

@@ -121,7 +121,7 @@ def _check_decision(row: Mapping[str, Any], fold: _Fold) -> str | None:
         clean, phi, decision.decision_id, decision.eligible, time=decision.time, mode=decision.mode
     )
     if again != decision:
-        differing = [name for name in Decision.__slots__ if getattr(again, name) != getattr(decision, name)]
+        differing = [name for name in Decision._fields if getattr(again, name) != getattr(decision, name)]
         return f"re-derived otherwise: {', '.join(differing)} (arm '{again.arm_id}')"
     return None
 
