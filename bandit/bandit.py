@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from ..errors import DecisionConflict, DecisionUnknown, OutcomeInvalid, RewardConflict
 from ..features import Value
@@ -13,6 +14,8 @@ from .learner import Learner, checked_id
 from .spec import BanditSpec
 
 __all__ = ["Bandit"]
+
+_NOTHING: Mapping[str, float] = MappingProxyType({})
 
 
 class Bandit:
@@ -105,12 +108,17 @@ class Bandit:
         known = self.decisions.get(key)
         if known is None or (known is not decision and isinstance(decision, Decision) and known != decision):
             raise unknown_decision(self.spec.name, key)
-        priced = priced_report(self.spec, known, outcome, reward)
-        units = reward_to_fixed(priced.value)
+        if outcome is None and reward is not None:
+            value, components, missing = reward, _NOTHING, ()
+        else:
+            priced = priced_report(self.spec, known, outcome, reward)
+            value, components, missing = priced.value, priced.components, priced.missing
+        units = reward_to_fixed(value)
+        value = float(value)
         earlier = self.receipts.get(key)
         if earlier is not None:
-            return same_reward(earlier, priced)
-        receipt = Receipt(key, self.seq + 1, priced.value, True, priced.components, priced.missing)
+            return same_reward(earlier, value, components)
+        receipt = Receipt(key, self.seq + 1, value, True, components, missing)
         self.learner.absorb(known, units, receipt.seq)
         self.receipts[key] = receipt
         return receipt
@@ -187,16 +195,14 @@ def same_request(known: Decision, context: Mapping[str, Value], allowed: tuple[i
     )
 
 
-def same_reward(earlier: Receipt, priced: Reward) -> Receipt:
+def same_reward(earlier: Receipt, value: float, components: Mapping[str, float]) -> Receipt:
     """Return the earlier receipt, marked as not applied again; ``RewardConflict`` if the reward differs."""
-    if earlier.reward == priced.value and dict(earlier.components) == dict(priced.components):
-        return Receipt(
-            earlier.decision_id, earlier.seq, earlier.reward, False, earlier.components, earlier.missing
-        )
+    if earlier.reward == value and dict(earlier.components) == dict(components):
+        return earlier._replace(applied=False)
     raise RewardConflict(
         f"decision '{earlier.decision_id}' has another reward already",
         expected=f"reward {earlier.reward!r}, as in row {earlier.seq}",
-        found=f"reward {priced.value!r}",
+        found=f"reward {value!r}",
         fix="report each decision once; a changed outcome is a correction, not a second report",
     )
 
