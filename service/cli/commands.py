@@ -1,0 +1,32 @@
+"""Which commands there are. A command is a module of this package; it is imported when it is asked for."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Protocol, cast
+
+__all__ = ["COMMANDS", "Command", "load"]
+
+COMMANDS: Mapping[str, str] = {
+    "replay": "let policies learn and choose on a table of recorded executions",
+}
+"""Name of each command, and what it does in a line; ``a-b`` is the module ``a_b``."""
+
+
+class Command(Protocol):
+    """What a command's module has. Its docstring is the description that ``--help`` shows."""
+
+    __doc__: str | None
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the command's arguments; ``--json`` is there already."""
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Do it; return the exit code. A ``NyxError`` may pass: it is printed, and the code is 2."""
+
+
+def load(name: str) -> Command:
+    """The module of a command."""
+    return cast("Command", import_module(f"{__package__}.{name.replace('-', '_')}"))
