@@ -81,6 +81,7 @@ def price_bulk(
             fix="rename or drop columns; use NaN where a row did not report",
         )
     success = _flag("success", columns["success"])
+    timed_out = _flag("timed_out", columns["timed_out"]) if "timed_out" in columns else np.zeros_like(success)
     n = success.shape[0]
 
     def floats(name: str) -> Array:
@@ -88,7 +89,6 @@ def price_bulk(
 
     scores: dict[str, Array] = {}
     if "duration_s" in columns:
-        timed_out = _flag("timed_out", columns["timed_out"]) if "timed_out" in columns else False
         scores["speed"] = speed_bulk(
             floats("duration_s"), reference_time_s, timed_out=timed_out, power=spec.speed_power
         )
