@@ -28,7 +28,7 @@ from ...jit import kernel
 from .best_arm import best_arm_gaussian
 from .elementary import exp, log
 
-__all__ = ["cholesky", "mixture_pmf", "refresh_node", "refresh_root", "score"]
+__all__ = ["cholesky", "eliminate", "mixture_pmf", "refresh_node", "refresh_root", "root_variance", "score"]
 
 _F = npt.NDArray[np.float64]
 _I = npt.NDArray[np.int64]
@@ -103,13 +103,11 @@ def _node_sums(
 
 
 @kernel
-def refresh_node(
+def eliminate(
     node: int,
-    reading: _F,
-    spans: _I,
-    sizes: _I,
-    levels: _I,
-    center: float,
+    size: int,
+    n: float,
+    squares: float,
     precision: _F,
     u: _F,
     v: _F,
@@ -120,18 +118,8 @@ def refresh_node(
     raw: _F,
     rhs: _F,
 ) -> None:
-    """Eliminate one strategy from its arms' sums.
-
-    spans (S+1,) first arm of each strategy; sizes (S,) unknowns of each node; levels (K, P) column of each arm's
-    parameter levels among the node's λ, −1 where there is none; precision (R, M) prior precision of a node's
-    unknowns for each ratio. Written: u (R, S, M, M), v (R, S, M, D), z (R, S, M), schur (R, S, D, D) upper
-    triangle, reduced (R, S, D), scalars (R, S, 4) = ln det Λ, z·z, n, Σ(r − center)². raw, rhs: work space.
-    """
+    """Eliminate a node whose sums stand in ``raw`` and ``rhs``; arguments as in ``refresh_node``."""
     d = reduced.shape[2]
-    size = sizes[node]
-    n, squares = _node_sums(
-        reading, spans[node], spans[node + 1], levels, d, size, center, raw, rhs
-    )
     for ratio in range(u.shape[0]):
         un, vn, zn = u[ratio, node], v[ratio, node], z[ratio, node]
         sn, rn = schur[ratio, node], reduced[ratio, node]
@@ -169,6 +157,37 @@ def refresh_node(
         scalars[ratio, node, 1] = total
         scalars[ratio, node, 2] = n
         scalars[ratio, node, 3] = squares
+
+
+@kernel
+def refresh_node(
+    node: int,
+    reading: _F,
+    spans: _I,
+    sizes: _I,
+    levels: _I,
+    center: float,
+    precision: _F,
+    u: _F,
+    v: _F,
+    z: _F,
+    schur: _F,
+    reduced: _F,
+    scalars: _F,
+    raw: _F,
+    rhs: _F,
+) -> None:
+    """Eliminate one strategy from its arms' sums.
+
+    spans (S+1,) first arm of each strategy; sizes (S,) unknowns of each node; levels (K, P) column of each arm's
+    parameter levels among the node's λ, −1 where there is none; precision (R, M) prior precision of a node's
+    unknowns for each ratio. Written: u (R, S, M, M), v (R, S, M, D), z (R, S, M), schur (R, S, D, D) upper
+    triangle, reduced (R, S, D), scalars (R, S, 4) = ln det Λ, z·z, n, Σ(r − center)². raw, rhs: work space.
+    """
+    d = reduced.shape[2]
+    size = sizes[node]
+    n, squares = _node_sums(reading, spans[node], spans[node + 1], levels, d, size, center, raw, rhs)
+    eliminate(node, size, n, squares, precision, u, v, z, schur, reduced, scalars, raw, rhs)
 
 
 @kernel
@@ -229,9 +248,7 @@ def refresh_root(
             m[i] = total * ur[i, i]
         residual = noise_weight * noise + max(squares - explained, 0.0)
         sigma2[ratio] = residual / (noise_weight + n)
-        weight[ratio] = 0.5 * (
-            prior_logdet[ratio] - logdet - (noise_weight + n) * log(0.5 * residual)
-        )
+        weight[ratio] = 0.5 * (prior_logdet[ratio] - logdet - (noise_weight + n) * log(0.5 * residual))
         best = max(best, weight[ratio])
     total = 0.0
     for ratio in range(ratios):
@@ -240,6 +257,20 @@ def refresh_root(
     for ratio in range(ratios):
         weight[ratio] /= total
     return n
+
+
+@kernel
+def root_variance(u: _F, x: _F, work: _F, d: int) -> float:
+    """xᵀ(UᵀU)⁻¹x; ``work`` is overwritten."""
+    for i in range(d):
+        work[i] = x[i]
+    total = 0.0
+    for k in range(d):
+        w = work[k] * u[k, k]
+        total += w * w
+        for i in range(k + 1, d):
+            work[i] -= u[k, i] * w
+    return total
 
 
 @kernel
@@ -308,27 +339,13 @@ def score(
                 # Given θ₀ the mean is w·z + (φ − q)·θ₀, with q = Vᵀw.
                 for j in range(d):
                     arm_value += (phi[j] - q[j]) * m[j]
-                shared = _root_variance(ur, q, t, d)
+                shared = root_variance(ur, q, t, d)
                 for j in range(d):
                     q[j] = phi[j] - q[j]
-                rest = _root_variance(ur, q, t, d)
+                rest = root_variance(ur, q, t, d)
                 mean[ratio, arm] = arm_value
                 own[ratio, arm] = sigma2[ratio] * (arm_norm + shared)
                 whole[ratio, arm] = sigma2[ratio] * (arm_norm + rest)
-
-
-@kernel
-def _root_variance(u: _F, x: _F, work: _F, d: int) -> float:
-    """xᵀ(UᵀU)⁻¹x; ``work`` is overwritten."""
-    for i in range(d):
-        work[i] = x[i]
-    total = 0.0
-    for k in range(d):
-        w = work[k] * u[k, k]
-        total += w * w
-        for i in range(k + 1, d):
-            work[i] -= u[k, i] * w
-    return total
 
 
 @kernel
