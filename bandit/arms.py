@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any, TypeAlias
+from typing import Any
 
-from ..errors import ArmUnknown, EligibilityEmpty, SpecInvalid
+from ..errors import ArmUnknown, EligibilityEmpty, SpecInvalid, shown
 
 __all__ = ["MAX_ARMS", "Arm", "ArmTable", "ParameterValue", "Strategy"]
 
@@ -16,6 +16,7 @@ MAX_ARMS = 1024
 """Arms whose joint probability mass function is computed at once."""
 
 _MAX_NAME = 200
+_LARGEST = 1 << 63
 _RESERVED = frozenset("(),=")
 
 
@@ -28,9 +29,11 @@ class Strategy:
     """
 
     name: str
-    parameters: Mapping[str, tuple[ParameterValue, ...]] = field(default_factory=dict)
+    parameters: Mapping[str, tuple[ParameterValue, ...] | Range] = field(default_factory=dict)
 
-    def __init__(self, name: str, parameters: Mapping[str, Sequence[ParameterValue]] | None = None) -> None:
+    def __init__(
+        self, name: str, parameters: Mapping[str, Sequence[ParameterValue] | Range] | None = None
+    ) -> None:
         object.__setattr__(self, "name", _checked_name("strategy", name))
         grid = {
             _checked_parameter(name, key): _checked_values(name, key, values)
@@ -40,7 +43,23 @@ class Strategy:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON."""
-        return {"name": self.name, "parameters": {key: list(v) for key, v in self.parameters.items()}}
+        parameters = {
+            key: values.to_dict() if isinstance(values, Range) else list(values)
+            for key, values in self.parameters.items()
+        }
+        return {"name": self.name, "parameters": parameters}
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Strategy:
+        """The strategy that ``to_dict`` wrote."""
+        parameters = {}
+        for key, values in document["parameters"].items():
+            if isinstance(values, Mapping):
+                fields = {name: value for name, value in values.items() if name != "kind"}
+                parameters[key] = Range(**fields)
+            else:
+                parameters[key] = values
+        return cls(document["name"], parameters)
 
     def __hash__(self) -> int:
         return hash((self.name, tuple(sorted(self.parameters.items(), key=lambda item: item[0]))))
@@ -60,11 +79,13 @@ class Arm:
 
 
 class ArmTable(Sequence[Arm]):
-    """All arms of a spec in their fixed order: by strategy, then by sorted parameter, last one fastest."""
+    """All arms of a spec in their fixed order: by strategy, then by sorted parameter, last one fastest.
+
+    Each arm is a *unit*: a row of the sums. (In a space too large to list, the strategies are: see ``space``.)
+    """
 
     def __init__(self, strategies: Sequence[Strategy]) -> None:
         self.strategies = tuple(strategies)
-        _check_size(self.strategies)
         arms: list[Arm] = []
         self.spans: dict[str, range] = {}
         for strategy in self.strategies:
@@ -79,7 +100,7 @@ class ArmTable(Sequence[Arm]):
             arms += _arms_of(strategy)
             self.spans[strategy.name] = range(first, len(arms))
         self._arms = tuple(arms)
-        self.ids = tuple(arm.arm_id for arm in arms)
+        self.ids = self.units = tuple(arm.arm_id for arm in arms)
         self._index: dict[str, int] = {}
         for i, arm in enumerate(arms):
             taken = self._index.setdefault(arm.arm_id, i) != i
@@ -94,10 +115,10 @@ class ArmTable(Sequence[Arm]):
     def __len__(self) -> int:
         return len(self._arms)
 
-    def __getitem__(self, index: Any) -> Any:  # noqa: ANN401 (Sequence's own signature)
+    def __getitem__(self, index: Any) -> Any:
         return self._arms[index]
 
-    def index(self, arm_id: Any, start: int = 0, stop: int | None = None) -> int:  # noqa: ANN401, ARG002
+    def index(self, arm_id: Any, start: int = 0, stop: int | None = None) -> int:  # noqa: ARG002
         """Position of an arm id; ``ArmUnknown`` if there is none."""
         try:
             return self._index[arm_id]
@@ -121,7 +142,9 @@ class ArmTable(Sequence[Arm]):
             raise self._unknown(unknown)
         return found
 
-    def eligible(self, eligible: Iterable[str] | None, exclude: Iterable[str] | None) -> tuple[int, ...] | None:
+    def eligible(
+        self, eligible: Iterable[str] | None, exclude: Iterable[str] | None
+    ) -> tuple[int, ...] | None:
         """Positions to choose from, ascending; None stands for all.
 
         Raises
@@ -135,12 +158,7 @@ class ArmTable(Sequence[Arm]):
         if exclude is not None:
             kept -= self.resolve(exclude)
         if not kept:
-            raise EligibilityEmpty(
-                "no arm is eligible",
-                expected="at least one arm that is eligible and not excluded",
-                found=f"eligible={_listed(eligible)}, exclude={_listed(exclude)}",
-                fix="widen eligible or shorten exclude; without both, every arm is eligible",
-            )
+            raise no_arm_eligible(eligible, exclude)
         return None if len(kept) == len(self) else tuple(sorted(kept))
 
     def _unknown(self, names: Sequence[object]) -> ArmUnknown:
@@ -153,11 +171,27 @@ class ArmTable(Sequence[Arm]):
         )
 
 
+def no_arm_eligible(eligible: Iterable[str] | None, exclude: Iterable[str] | None) -> EligibilityEmpty:
+    """The error for a choice among nothing."""
+    return EligibilityEmpty(
+        "no arm is eligible",
+        expected="at least one arm that is eligible and not excluded",
+        found=f"eligible={_listed(eligible)}, exclude={_listed(exclude)}",
+        fix="widen eligible or shorten exclude; without both, every arm is eligible",
+    )
+
+
 def _listed(names: Iterable[str] | None) -> str:
     return "all" if names is None else repr(names)[:120]
 
 
-def _check_size(strategies: Sequence[Strategy]) -> None:
+def arms_spanned(strategies: Sequence[Strategy]) -> float:
+    """How many arms the strategies span; infinitely many where a parameter is a range.
+
+    Raises
+    ------
+    SpecInvalid : no strategies.
+    """
     if not strategies or not all(isinstance(strategy, Strategy) for strategy in strategies):
         raise SpecInvalid(
             "the spec has no strategies to choose from",
@@ -165,19 +199,13 @@ def _check_size(strategies: Sequence[Strategy]) -> None:
             found=f"{strategies!r:.120}",
             fix='pass strategies=[Strategy("direct"), …]',
         )
-    total = 0
+    total = 0.0
     for strategy in strategies:
-        size = 1
+        size = 1.0
         for values in strategy.parameters.values():
-            size *= len(values)
+            size *= float("inf") if isinstance(values, Range) else len(values)
         total += size
-    if total > MAX_ARMS:
-        raise SpecInvalid(
-            "the strategies span too many arms",
-            expected=f"at most {MAX_ARMS} combinations of strategy and parameter values",
-            found=f"{total} combinations",
-            fix="offer fewer values for each parameter",
-        )
+    return total
 
 
 def _arms_of(strategy: Strategy) -> list[Arm]:
@@ -186,7 +214,9 @@ def _arms_of(strategy: Strategy) -> list[Arm]:
     for levels in product(*(range(len(strategy.parameters[key])) for key in keys)):
         values = {key: strategy.parameters[key][level] for key, level in zip(keys, levels, strict=True)}
         inside = ",".join(f"{key}={_shown(value)}" for key, value in values.items())
-        arms.append(Arm(f"{strategy.name}({inside})" if keys else strategy.name, strategy.name, values, levels))
+        arms.append(
+            Arm(f"{strategy.name}({inside})" if keys else strategy.name, strategy.name, values, levels)
+        )
     return arms
 
 
@@ -222,21 +252,31 @@ def _checked_parameter(strategy: str, key: object) -> str:
     return name
 
 
-def _checked_values(strategy: str, key: str, values: object) -> tuple[ParameterValue, ...]:
-    listed = tuple(values) if isinstance(values, Sequence) and not isinstance(values, str) else ()
-    problem = "" if listed else "no list of values"
+def _checked_values(strategy: str, key: str, values: object) -> tuple[ParameterValue, ...] | Range:
+    if isinstance(values, Range):
+        return values
+    listed = tuple(values) if isinstance(values, Sequence) and not isinstance(values, (str, bytes)) else ()
+    problem = "" if listed else f"no list of values, but {shown(values)}"
     for value in listed:
-        if isinstance(value, float) and value - value != 0.0:
-            problem = f"the value {value!r}"
-        elif isinstance(value, str) and (not value.isprintable() or _RESERVED & set(value)):
-            problem = f"the value {value!r}, which has one of ( ) , = or a control character"
-        elif not isinstance(value, (str, int, float)):
-            problem = f"a {type(value).__name__}: {value!r:.60}"
+        if isinstance(value, str):
+            if len(value) > _MAX_NAME or not value.isprintable() or _RESERVED & set(value):
+                problem = f"{shown(value)}, which is long, or has one of ( ) , = or a control character"
+        elif not isinstance(value, (int, float)) or not -_LARGEST < value < _LARGEST:
+            problem = shown(value)
     if problem:
         raise SpecInvalid(
             f"parameter '{key}' of strategy '{strategy}' has unusable values",
-            expected="a non-empty list of strings, finite numbers or booleans",
+            expected="a non-empty list of short strings, finite numbers (below 2⁶³ in size) or booleans",
             found=problem,
             fix=f'write them out, for example "{key}": [1, 2, 4]',
         )
-    return listed
+    return tuple(_plain(value) for value in listed)
+
+
+def _plain(value: ParameterValue) -> ParameterValue:
+    """Members of enumerations and numpy's floats become what JSON would make of them, so that ids are stable."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, bool):
+        return value
+    return int(value) if isinstance(value, int) else float(value)

@@ -12,22 +12,32 @@ The columns of each kind:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 from typing import Any, TypeAlias
 
 from .. import ieee
-from ..errors import ContextInvalid
-from .schema import Categorical, ContextSchema, Feature, Flag, Numeric, Ordinal, Value, columns, invalid_context
+from ..errors import ContextInvalid, shown
+from .schema import (
+    MAX_TEXT,
+    UNSTORABLE,
+    Categorical,
+    ContextSchema,
+    Feature,
+    Flag,
+    Numeric,
+    Ordinal,
+    Value,
+    columns,
+    invalid_context,
+)
 
 __all__ = ["ONE", "Encoder", "groups"]
 
 ONE = 1 << 16
 """The fixed-point unit of features and rewards: 2¹⁶ stands for 1."""
 
-_MAX_TEXT = 1000
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_LARGEST_BITS = 1023
 _Writer: TypeAlias = Callable[[Any, list[int]], Value]
 
 
@@ -74,7 +84,7 @@ class Encoder:
             raise ContextInvalid(
                 "the context is not a mapping",
                 expected="a mapping from feature names to values",
-                found=f"{type(context).__name__}: {context!r:.80}",
+                found=shown(context),
                 fix="pass a dict",
             )
         clean = dict(context)
@@ -110,9 +120,10 @@ class Encoder:
             )
 
 
-def _saturated(name: str, value: Any, low: float) -> int:  # noqa: ANN401 (unvalidated input)
-    if value != value or value - value != 0.0:
-        raise invalid_context(name, "a finite number", value)
+def _saturated(name: str, value: Any, low: float) -> int:
+    large = type(value) is int and value.bit_length() > _LARGEST_BITS
+    if large or value != value or value - value != 0.0:
+        raise invalid_context(name, "a finite number that a float can hold", value)
     return -ONE if value < low else ONE
 
 
@@ -149,10 +160,9 @@ def _writer(name: str, feature: Feature, column: int) -> _Writer:
 def _level(name: str, value: object, *, optional: bool) -> str | None:
     if value is None and optional:
         return None
-    # Neither JSON in Postgres nor UTF-8 can hold NUL or half a surrogate pair.
-    if isinstance(value, str) and len(value) <= _MAX_TEXT and not _UNSTORABLE.search(value):
-        return str(value)
-    raise invalid_context(name, f"a string of at most {_MAX_TEXT} characters, without NUL", value)
+    if isinstance(value, str) and len(value) <= MAX_TEXT and not UNSTORABLE.search(value):
+        return str.__str__(value)  # of a member of a string enumeration, str() would give the member's name
+    raise invalid_context(name, f"a string of at most {MAX_TEXT} characters, without NUL", value)
 
 
 def _categorical(name: str, feature: Categorical, column: int) -> _Writer:
@@ -160,7 +170,7 @@ def _categorical(name: str, feature: Categorical, column: int) -> _Writer:
     unknown = column + len(feature.levels)
     optional = feature.optional
 
-    def write(value: Any, phi: list[int]) -> Value:  # noqa: ANN401 (unvalidated input)
+    def write(value: Any, phi: list[int]) -> Value:
         if type(value) is str and value in place:
             phi[place[value]] = ONE
             return value
@@ -181,7 +191,7 @@ def _ordinal(name: str, feature: Ordinal, column: int) -> _Writer:
     stop = column + len(unknown)
     optional = feature.optional
 
-    def write(value: Any, phi: list[int]) -> Value:  # noqa: ANN401 (unvalidated input)
+    def write(value: Any, phi: list[int]) -> Value:
         level = value if type(value) is str and value in codes else _level(name, value, optional=optional)
         phi[column:stop] = unknown if level is None else codes.get(level, unknown)
         return level
@@ -195,7 +205,7 @@ def _numeric(name: str, feature: Numeric, column: int) -> _Writer:
     start = position(low)
     scale = 2 * ONE / (position(high) - start)
 
-    def write(value: Any, phi: list[int]) -> Value:  # noqa: ANN401 (unvalidated input)
+    def write(value: Any, phi: list[int]) -> Value:
         if value is None and optional:
             phi[column + 1] = ONE
             return None
@@ -212,14 +222,17 @@ def _numeric(name: str, feature: Numeric, column: int) -> _Writer:
 def _number(name: str, value: object) -> int | float:
     """Plain numbers out of numpy scalars and the like; booleans are refused as numbers."""
     if type(value).__name__ not in {"bool", "bool_"} and isinstance(value, Real):
-        return int(value) if isinstance(value, Integral) else float(value)
+        try:
+            return int(value) if isinstance(value, Integral) else float(value)
+        except OverflowError:
+            pass
     raise invalid_context(name, "a finite number", value)
 
 
 def _flag(name: str, feature: Flag, column: int) -> _Writer:
     optional = feature.optional
 
-    def write(value: Any, phi: list[int]) -> Value:  # noqa: ANN401 (unvalidated input)
+    def write(value: Any, phi: list[int]) -> Value:
         if value is None and optional:
             phi[column + 1] = ONE
             return None

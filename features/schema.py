@@ -8,15 +8,27 @@ A key that the schema does not know, NaN, or a value of the wrong type is a mist
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, ClassVar, TypeAlias
 
-from ..errors import ContextInvalid, SpecInvalid
 from ..canonical import digest
+from ..errors import ContextInvalid, SpecInvalid, shown
 
-__all__ = ["Categorical", "ContextSchema", "Feature", "Flag", "Numeric", "Ordinal", "Value"]
+__all__ = [
+    "MAX_TEXT",
+    "UNSTORABLE",
+    "Categorical",
+    "ContextSchema",
+    "Feature",
+    "Flag",
+    "Numeric",
+    "Ordinal",
+    "Value",
+]
 
 Value: TypeAlias = str | int | float | bool | None
 """What a context may hold under a key: what JSON can hold without nesting."""
@@ -24,6 +36,10 @@ Value: TypeAlias = str | int | float | bool | None
 _ENCODING_VERSION = 1
 _MAX_NAME = 120
 _MAX_COLUMNS = 256
+_NARROWEST, _SMALLEST = 1e-9, 1e-200
+MAX_TEXT = 1000
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+"""Neither JSON in Postgres nor UTF-8 can hold NUL or half a surrogate pair."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +55,7 @@ class Categorical:
 
     def __init__(self, levels: Sequence[str], *, optional: bool = False) -> None:
         object.__setattr__(self, "levels", _checked_levels(levels, minimum=1))
-        object.__setattr__(self, "optional", bool(optional))
+        object.__setattr__(self, "optional", _checked_flag("optional", optional))
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON."""
@@ -56,7 +72,7 @@ class Ordinal:
 
     def __init__(self, levels: Sequence[str], *, optional: bool = False) -> None:
         object.__setattr__(self, "levels", _checked_levels(levels, minimum=2))
-        object.__setattr__(self, "optional", bool(optional))
+        object.__setattr__(self, "optional", _checked_flag("optional", optional))
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON."""
@@ -75,15 +91,9 @@ class Numeric:
 
     def __post_init__(self) -> None:
         for name in ("low", "high"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, Real) or not _finite(float(value)):
-                raise SpecInvalid(
-                    f"the bound '{name}' of a numeric feature is not a finite number",
-                    expected="a finite number",
-                    found=repr(value),
-                    fix=f"pass {name}=<number>",
-                )
-            object.__setattr__(self, name, float(value))
+            object.__setattr__(self, name, _checked_bound(name, getattr(self, name)))
+        for name in ("log", "optional"):
+            _checked_flag(name, getattr(self, name))
         if not self.low < self.high or not _finite(self.high - self.low):
             raise SpecInvalid(
                 "the bounds of a numeric feature do not span an interval",
@@ -97,6 +107,14 @@ class Numeric:
                 expected="low > 0 when log=True",
                 found=f"low={self.low!r}",
                 fix="raise low (to 1, say), or leave log out",
+            )
+        # A position between bounds closer than this would not be resolved, or divide by zero.
+        if self.high - self.low < _NARROWEST * max(abs(self.low), abs(self.high), _SMALLEST):
+            raise SpecInvalid(
+                "the bounds of a numeric feature are too close to tell values between them apart",
+                expected=f"bounds that differ by {_NARROWEST} of their size",
+                found=f"low={self.low!r}, high={self.high!r}",
+                fix="widen the bounds",
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -116,6 +134,9 @@ class Flag:
 
     kind: ClassVar[str] = "flag"
     optional: bool = False
+
+    def __post_init__(self) -> None:
+        _checked_flag("optional", self.optional)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON."""
@@ -146,7 +167,7 @@ class ContextSchema(Mapping[str, Feature]):
                 raise SpecInvalid(
                     f"context feature '{name}' is of no known kind",
                     expected="Categorical, Ordinal, Numeric or Flag",
-                    found=f"{type(feature).__name__}: {feature!r:.80}",
+                    found=shown(feature),
                     fix=f"declare it, for example {name}=Categorical([...])",
                 )
         self._features = merged
@@ -189,18 +210,25 @@ class ContextSchema(Mapping[str, Feature]):
 
     @classmethod
     def from_dict(cls, document: Sequence[Mapping[str, Any]]) -> ContextSchema:
-        """The schema that ``to_dict`` wrote."""
+        """The schema that ``to_dict`` wrote.
+
+        Raises
+        ------
+        SpecInvalid : the document is damaged.
+        """
         features: dict[str, Feature] = {}
+        if not isinstance(document, (list, tuple)):
+            raise _unreadable_feature(shown(document))
         for entry in document:
-            fields = dict(entry)
+            fields = dict(entry) if isinstance(entry, Mapping) else {}
             name, kind = fields.pop("name", None), fields.pop("kind", None)
-            if not isinstance(name, str) or name in features or kind not in _KINDS:
-                raise SpecInvalid(
-                    "a context feature in the document cannot be read",
-                    expected=f"a new name and a kind out of {sorted(_KINDS)}",
-                    found=f"name {name!r}, kind {kind!r}",
-                    fix="write the document with to_dict()",
-                )
+            if (
+                not isinstance(name, str)
+                or name in features
+                or not isinstance(kind, str)
+                or kind not in _KINDS
+            ):
+                raise _unreadable_feature(shown(entry))
             try:
                 features[name] = _KINDS[kind](**fields)
             except TypeError as error:
@@ -229,8 +257,42 @@ def invalid_context(name: str, expected: str, found: object) -> ContextInvalid:
     return ContextInvalid(
         f"context feature '{name}' has an unusable value",
         expected=expected,
-        found=f"{type(found).__name__}: {found!r:.80}",
+        found=shown(found),
         fix="correct the value, or declare the feature optional and leave it out",
+    )
+
+
+def _unreadable_feature(found: str) -> SpecInvalid:
+    return SpecInvalid(
+        "a context feature in the document cannot be read",
+        expected=f"objects, each with a new name and a kind out of {sorted(_KINDS)}",
+        found=found,
+        fix="write the document with to_dict()",
+    )
+
+
+def _checked_bound(name: str, value: object) -> float:
+    try:
+        if isinstance(value, Real) and not isinstance(value, bool) and _finite(float(value)):
+            return float(value)
+    except OverflowError:
+        pass
+    raise SpecInvalid(
+        f"the bound '{name}' of a numeric feature is not a finite number",
+        expected="a finite number",
+        found=shown(value),
+        fix=f"pass {name}=<number>",
+    )
+
+
+def _checked_flag(name: str, value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise SpecInvalid(
+        f"'{name}' of a feature is not true or false",
+        expected="True or False",
+        found=shown(value),
+        fix=f"pass {name}=True, or leave it out",
     )
 
 
@@ -249,15 +311,18 @@ def _check_name(name: object) -> None:
 
 
 def _checked_levels(levels: Sequence[str], minimum: int) -> tuple[str, ...]:
-    listed = tuple(levels) if not isinstance(levels, str) else ()
-    if len(listed) < minimum or not all(isinstance(level, str) for level in listed):
+    sequence = isinstance(levels, Sequence) and not isinstance(levels, (str, bytes))
+    # Members of string enumerations become the plain strings that they stand for.
+    listed = tuple(str.__str__(level) for level in levels if isinstance(level, str)) if sequence else ()
+    usable = all(len(level) <= MAX_TEXT and not UNSTORABLE.search(level) for level in listed)
+    if not sequence or len(listed) < max(minimum, len(levels)) or not usable:
         raise SpecInvalid(
             "the levels of a feature are not a list of names",
-            expected=f"a list of at least {minimum} strings",
-            found=f"{levels!r:.120}",
+            expected=f"a list of at least {minimum} strings of at most {MAX_TEXT} characters, without NUL",
+            found=shown(levels, 120),
             fix='write them out, for example ["simple", "complex"]',
         )
-    repeated = sorted({level for level in listed if listed.count(level) > 1})
+    repeated = sorted(level for level, count in Counter(listed).items() if count > 1)
     if repeated:
         raise SpecInvalid(
             "a feature names a level twice",

@@ -12,6 +12,7 @@ from typing import ClassVar
 __all__ = [
     "ArmUnknown",
     "ContextInvalid",
+    "DatabaseRefused",
     "DatabaseSetupFailed",
     "DatabaseUnavailable",
     "DecisionConflict",
@@ -28,6 +29,7 @@ __all__ = [
     "SupportMissing",
     "TableInvalid",
     "VerificationFailed",
+    "shown",
 ]
 
 
@@ -60,6 +62,19 @@ class NyxError(Exception):
 
 def _rebuild(kind: type[NyxError], what: str, expected: str, found: str, fix: str) -> NyxError:
     return kind(what, expected=expected, found=found, fix=fix)
+
+
+def shown(value: object, length: int = 80) -> str:
+    """Type and beginning of any value, for ``found``; never fails, whatever the value is.
+
+    >>> shown("abc"), shown(True)
+    ("str: 'abc'", 'bool: True')
+    """
+    try:
+        text = repr(value)
+    except Exception as error:  # noqa: BLE001 (integers of 5,000 digits, and whatever a foreign __repr__ raises)
+        text = f"not printable ({type(error).__name__})"
+    return f"{type(value).__name__}: {text[:length]}"
 
 
 class InputInvalid(NyxError, ValueError):
@@ -146,6 +161,12 @@ class DatabaseUnavailable(NyxError, ConnectionError):
 
     code = "database_unavailable"
     retryable = True
+
+
+class DatabaseRefused(NyxError):
+    """The database answers, and does not take what was sent: missing rights, or a value that it cannot hold."""
+
+    code = "database_refused"
 
 
 class DatabaseSetupFailed(NyxError):
