@@ -9,9 +9,10 @@ from typing import Any
 
 from ..errors import ArmUnknown, EligibilityEmpty, SpecInvalid, shown
 
-__all__ = ["MAX_ARMS", "Arm", "ArmTable", "ParameterValue", "Strategy"]
+from .parameters import ParameterValue, Range
 
-ParameterValue: TypeAlias = str | int | float | bool
+__all__ = ["MAX_ARMS", "Arm", "ArmTable", "Strategy", "arm_id", "arms_spanned", "no_arm_eligible", "spelled"]
+
 MAX_ARMS = 1024
 """Arms whose joint probability mass function is computed at once."""
 
