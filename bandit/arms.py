@@ -8,7 +8,6 @@ from itertools import product
 from typing import Any
 
 from ..errors import ArmUnknown, EligibilityEmpty, SpecInvalid, shown
-
 from .parameters import ParameterValue, Range
 
 __all__ = ["MAX_ARMS", "Arm", "ArmTable", "Strategy", "arm_id", "arms_spanned", "no_arm_eligible", "spelled"]
@@ -214,14 +213,18 @@ def _arms_of(strategy: Strategy) -> list[Arm]:
     arms = []
     for levels in product(*(range(len(strategy.parameters[key])) for key in keys)):
         values = {key: strategy.parameters[key][level] for key, level in zip(keys, levels, strict=True)}
-        inside = ",".join(f"{key}={_shown(value)}" for key, value in values.items())
-        arms.append(
-            Arm(f"{strategy.name}({inside})" if keys else strategy.name, strategy.name, values, levels)
-        )
+        arms.append(Arm(arm_id(strategy.name, values), strategy.name, values, levels))
     return arms
 
 
-def _shown(value: ParameterValue) -> str:
+def arm_id(strategy: str, values: Mapping[str, ParameterValue]) -> str:
+    """Spell an arm: ``direct``, or ``parallel(timeout_s=30,workers=2)`` with sorted keys."""
+    inside = ",".join(f"{key}={spelled(values[key])}" for key in sorted(values))
+    return f"{strategy}({inside})" if values else strategy
+
+
+def spelled(value: ParameterValue) -> str:
+    """Spell a parameter value."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
