@@ -86,6 +86,14 @@ class ArmTable(Sequence[Arm]):
 
     def __init__(self, strategies: Sequence[Strategy]) -> None:
         self.strategies = tuple(strategies)
+        total = arms_spanned(self.strategies)
+        if total > MAX_ARMS:
+            raise SpecInvalid(
+                "the strategies span too many arms to list",
+                expected=f"at most {MAX_ARMS} combinations of strategy and parameter values",
+                found=f"{total:g} combinations",
+                fix="offer fewer values for each parameter",
+            )
         arms: list[Arm] = []
         self.spans: dict[str, range] = {}
         for strategy in self.strategies:
