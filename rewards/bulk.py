@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from ..errors import OutcomeInvalid
 from .composite import composite_bulk
 from .efficiency import efficiency_bulk
+from .mean import BLOCK
 from .numbers import Array, numbers
 from .quality import quality_bulk
 from .spec import COMPONENTS, RewardSpec
@@ -80,8 +82,45 @@ def price_bulk(
             found=repr(shapes),
             fix="rename or drop columns; use NaN where a row did not report",
         )
+    table = {name: np.asarray(values) for name, values in columns.items()}
+    references = tuple(
+        np.asarray(values, dtype=np.float64)
+        for values in (reference_time_s, reference_tokens, reference_cost)
+    )
+    n = len(table["success"]) if table["success"].ndim else 0
+    if any(values.shape not in {(), (n,)} for values in references):
+        raise OutcomeInvalid(
+            "the references of a table are not usable",
+            expected=f"one number, or an array of {n}",
+            found=repr([values.shape for values in references]),
+            fix="look up one reference for each row",
+        )
+    if n <= BLOCK:
+        scores, values = _price_block(table, references, spec)
+        return PricedTable(values, scores, spec.version)
+    whole_values = np.empty(n)
+    whole_scores: dict[str, Array] = {}
+    for start in range(0, n, BLOCK):
+        rows = slice(start, start + BLOCK)
+        block = {name: column[rows] for name, column in table.items()}
+        try:
+            scores, values = _price_block(block, tuple(r[rows] if r.ndim else r for r in references), spec)
+        except OutcomeInvalid:
+            _price_block(table, references, spec)  # raises with the number of the row in the whole table
+            raise
+        whole_values[rows] = values
+        for name, part in scores.items():
+            whole_scores.setdefault(name, np.empty(n))[rows] = part
+    return PricedTable(whole_values, whole_scores, spec.version)
+
+
+def _price_block(
+    columns: Mapping[str, npt.NDArray[Any]], references: tuple[Array, ...], spec: RewardSpec
+) -> tuple[dict[str, Array], Array]:
+    """Compute the scores and rewards of a block of rows."""
     success = _flag("success", columns["success"])
     timed_out = _flag("timed_out", columns["timed_out"]) if "timed_out" in columns else np.zeros_like(success)
+    reference_time_s, reference_tokens, reference_cost = references
     n = success.shape[0]
 
     def floats(name: str) -> Array:
@@ -111,7 +150,7 @@ def price_bulk(
             floats("tokens"), reference_tokens, floats("cost"), reference_cost
         )
     ordered = {name: scores[name] for name in COMPONENTS if name in scores}
-    return PricedTable(composite_bulk(ordered, spec), ordered, spec.version)
+    return ordered, composite_bulk(ordered, spec)
 
 
 def _flag(name: str, values: npt.ArrayLike) -> npt.NDArray[np.bool_]:

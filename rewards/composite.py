@@ -11,15 +11,14 @@ arguments: no clock, no running average, no process state.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..errors import ContextInvalid, OutcomeInvalid
 from .efficiency import efficiency_unchecked
-from .mean import arithmetic, arithmetic_bulk, geometric, geometric_bulk
+from .mean import arithmetic, arithmetic_bulk, geometric, geometric_bulk, in_blocks
 from .numbers import Array, numbers, unit
 from .outcome import Outcome
 from .quality import quality_unchecked, validation_score
@@ -32,8 +31,7 @@ from .usefulness import usefulness_unchecked
 __all__ = ["Reward", "composite", "composite_bulk", "price", "score_outcome"]
 
 
-@dataclass(frozen=True, slots=True)
-class Reward:
+class Reward(NamedTuple):
     """One composite reward and how it came about.
 
     value : in [0, 1].
@@ -159,7 +157,11 @@ def score_outcome(outcome: Outcome, spec: RewardSpec, reference: Reference) -> t
         outcome.retries or 0,
         len(outcome.error_codes),
     )
-    efficiency = efficiency_unchecked(outcome.total_tokens, reference.tokens, outcome.cost, reference.cost)
+    efficiency = None
+    if reference.tokens is not None or reference.cost is not None:
+        efficiency = efficiency_unchecked(
+            outcome.total_tokens, reference.tokens, outcome.cost, reference.cost
+        )
     return speed, quality, success, usefulness, efficiency
 
 
@@ -273,6 +275,11 @@ def composite(
     return Reward(value, MappingProxyType(present), missing, spec.version, gates=gates, profile=profile)
 
 
+def _one_length(arrays: Mapping[str, Array]) -> bool:
+    shapes = {values.shape for values in arrays.values()}
+    return len(shapes) == 1 and all(len(shape) == 1 for shape in shapes)
+
+
 def composite_bulk(
     scores: Mapping[str, Array], spec: RewardSpec, *, weights: Sequence[float] | None = None
 ) -> Array:
@@ -287,7 +294,7 @@ def composite_bulk(
     OutcomeInvalid : no or unknown names, arrays of different lengths, or a score out of [0, 1].
     """
     arrays = {name: np.asarray(values, dtype=np.float64) for name, values in scores.items()}
-    if not arrays or not set(arrays) <= set(COMPONENTS) or len({a.shape for a in arrays.values()}) != 1:
+    if not arrays or not set(arrays) <= set(COMPONENTS) or not _one_length(arrays):
         raise OutcomeInvalid(
             "the arrays of scores are not usable",
             expected=f"arrays of one length, named out of {COMPONENTS}",
@@ -301,7 +308,8 @@ def composite_bulk(
             numbers(name, arrays[name], 0.0, 1.0)
             columns.append(arrays[name])
             used.append(weight)
-    values = (arithmetic_bulk if spec.mean == "arithmetic" else geometric_bulk)(columns, used)
+    mean = arithmetic_bulk if spec.mean == "arithmetic" else geometric_bulk
+    values = in_blocks(lambda rows: mean([column[rows] for column in columns], used), columns[0].shape[0])
     for gate in spec.gates:
         if gate.component in arrays:
             closed = (arrays[gate.component] < gate.below) & (values > gate.cap)

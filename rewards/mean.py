@@ -11,7 +11,7 @@ the same order, so they return the same bits.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +19,12 @@ import numpy.typing as npt
 from .. import ieee
 from .numbers import Array
 
-__all__ = ["arithmetic", "arithmetic_bulk", "geometric", "geometric_bulk"]
+__all__ = ["BLOCK", "arithmetic", "arithmetic_bulk", "geometric", "geometric_bulk", "in_blocks"]
 
 _SQRT_HALF = 7.07106781186547524401e-01
 _EXP_ZERO = -745.2
+BLOCK = 8192
+"""Rows that bulk functions handle at a time."""
 
 
 def arithmetic(scores: Sequence[float | None], weights: Sequence[float]) -> float | None:
@@ -72,6 +74,17 @@ def arithmetic_bulk(columns: Sequence[Array], weights: Sequence[float]) -> Array
 def geometric_bulk(columns: Sequence[Array], weights: Sequence[float]) -> Array:
     """Return ``geometric`` of each row; columns of (n,) with NaN for missing, NaN where nothing is left."""
     return _bulk(columns, weights, log=True)
+
+
+def in_blocks(compute: Callable[[slice], Array], n: int) -> Array:
+    """Compute n rows block by block, so that what is in between stays in the processor's cache."""
+    if n <= BLOCK:
+        return compute(slice(0, n))
+    result = np.empty(n)
+    for start in range(0, n, BLOCK):
+        rows = slice(start, min(start + BLOCK, n))
+        result[rows] = compute(rows)
+    return result
 
 
 def _bulk(columns: Sequence[Array], weights: Sequence[float], *, log: bool) -> Array:

@@ -31,9 +31,13 @@ QUALITY_WEIGHTS = (0.5, 0.2, 0.3)
 
 def validation_score(results: Sequence[ValidationResult]) -> float | None:
     """Weighted mean of the checks' grades; 0 where a required one failed; None without checks."""
-    if any(result.required and not result.passed for result in results):
-        return 0.0
-    return arithmetic([result.graded for result in results], [result.weight for result in results])
+    grades, weights = [], []
+    for result in results:
+        if result.required and not result.passed:
+            return 0.0
+        grades.append(result.graded)
+        weights.append(result.weight)
+    return arithmetic(grades, weights)
 
 
 def quality_score(
@@ -61,6 +65,8 @@ def quality_unchecked(
     validation: float | None, format_compliance: float | None, goal_achievement: float | None
 ) -> float | None:
     """Return the score of parts that were checked before."""
+    if validation is None and format_compliance is None and goal_achievement is None:
+        return None
     return arithmetic((validation, format_compliance, goal_achievement), QUALITY_WEIGHTS)
 
 

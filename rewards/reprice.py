@@ -9,7 +9,7 @@ priced again (``price``), and ``needs_outcomes`` says so.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import fsum, sqrt
 from typing import Any, NamedTuple
 
@@ -74,8 +74,8 @@ def reprice_reward(reward: Reward, spec: RewardSpec, *, context: Mapping[str, An
     OutcomeInvalid : no score that has weight under the new spec was stored.
     """
     priced = composite(reward.components, spec, context=context)
-    return replace(
-        priced, reference_version=reward.reference_version, reference_time_s=reward.reference_time_s
+    return priced._replace(
+        reference_version=reward.reference_version, reference_time_s=reward.reference_time_s
     )
 
 

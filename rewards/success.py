@@ -31,6 +31,8 @@ _ERRORS_HALF = 4.0
 def success_unchecked(success: bool, succeeded: int, failed: int, retries: int, errors: int) -> float:
     """Return the score of counts that were checked before."""
     total = succeeded + failed
+    if total == 0 and retries == 0 and errors == 0:
+        return 1.0 if success else 0.0  # what the formula gives, for most outcomes
     agents = succeeded / total if total > 0 else float(success)
     smooth = agents * (1.0 / (1.0 + retries / _RETRIES_HALF)) * (1.0 / (1.0 + errors / _ERRORS_HALF))
     return _WHOLE + _SMOOTH * smooth if success else _SMOOTH * smooth

@@ -33,10 +33,10 @@ def usefulness_unchecked(
 ) -> float | None:
     """Return the score of parts that were checked before."""
     if user_feedback is None:
-        others = arithmetic((goal_alignment, business_impact), (_ALIGNMENT, _IMPACT))
-        if others is None:
+        if goal_alignment is None and business_impact is None:
             return None
-        user_feedback = min(_NEUTRAL, others)
+        others = arithmetic((goal_alignment, business_impact), (_ALIGNMENT, _IMPACT))
+        user_feedback = None if others is None else min(_NEUTRAL, others)
     return arithmetic((goal_alignment, user_feedback, business_impact), USEFULNESS_WEIGHTS)
 
 

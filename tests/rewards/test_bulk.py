@@ -109,3 +109,24 @@ def test_rows_without_any_weighted_score_are_nan() -> None:
 def test_bad_tables_are_refused(columns: dict[str, Any]) -> None:
     with pytest.raises(OutcomeInvalid):
         price_bulk(columns, RewardSpec(), reference_time_s=1.0)
+
+
+def test_long_tables_are_the_same_as_short_ones_and_errors_name_the_row() -> None:
+    source = np.random.default_rng(7)
+    n = 20_000
+    columns = {"success": source.random(n) < 0.5, "duration_s": source.random(n), "quality": source.random(n)}
+    references = source.random(n) + 0.5
+    whole = price_bulk(columns, RewardSpec(), reference_time_s=references)
+    for rows in (slice(0, 100), slice(8150, 8250), slice(19_900, n)):
+        part = price_bulk(
+            {name: values[rows] for name, values in columns.items()},
+            RewardSpec(),
+            reference_time_s=references[rows],
+        )
+        assert whole.values[rows].tolist() == part.values.tolist()
+        assert whole.scores["speed"][rows].tolist() == part.scores["speed"].tolist()
+    columns["quality"][12_345] = 1.5
+    with pytest.raises(OutcomeInvalid, match=r"quality\[12345\]"):
+        price_bulk(columns, RewardSpec())
+    with pytest.raises(OutcomeInvalid, match="references"):
+        price_bulk({"success": np.array([True])}, RewardSpec(), reference_time_s=np.ones(2))
