@@ -3,7 +3,7 @@
 A schema is declared before the first decision, with bounds, so that an encoded context means the
 same to every process and for ever. Values outside a numeric feature's bounds saturate at the bound, and a
 category that was never declared goes to a bucket of its own: an orchestrator must not fail because the world
-has grown. A key that the schema does not know, NaN, or a value of the wrong type is a mistake, and is refused.
+has grown. A key that the schema does not know, NaN, or a value of the wrong type is refused.
 """
 
 from __future__ import annotations
