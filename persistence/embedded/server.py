@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -33,6 +34,7 @@ __all__ = ["EmbeddedServer", "start"]
 _GATE_TIMEOUT_S = 180.0
 _READY_TIMEOUT_S = 120.0
 _STOP_TIMEOUT_S = 60.0
+_LAUNCHES_MAX = 3
 _LOG_BYTES_MAX = 1 << 20
 _LOG_LINES_SHOWN = 6
 
@@ -153,43 +155,61 @@ def _start_alone(
     folder: Path, layout: Layout, account: Account, gate: int, programs: Path | None, *, durable: bool
 ) -> EmbeddedServer:
     users = open_lock(layout.users)
+    child: subprocess.Popen[bytes] | None = None
     try:
         # Waits for a supervisor that has begun to stop the server after its last user.
         acquire(users, fcntl.LOCK_SH, name=str(layout.users), timeout_s=_STOP_TIMEOUT_S)
-        command: list[str] = []
-        version = cluster_major(layout)
-        if version is not None and supervisor.is_ready(layout.cluster, layout.socket):
+        if supervisor.is_ready(layout.cluster, layout.socket):
             _check_durable(layout, durable=durable)
-        else:
-            found = readable_binaries(find_binaries(programs, major=version), account, layout.home)
-            version = found.version[0]
-            if cluster_major(layout) is None:
-                make_cluster(layout, found, account, gate=gate)
-            write_access(layout, account)
-            if durable:
-                make_durable(layout, found, account)
-            else:
-                layout.unsynced.touch()
-            command = _command(found.postgres, layout, server_settings(durable=durable, major=version))
-        child = _await_ready(layout, account, command)
-        server = EmbeddedServer(folder, layout, account, version, users)
+
+        def prepare() -> list[str]:
+            return _prepare(layout, account, gate, programs, durable=durable)
+
+        child = _await_ready(layout, account, prepare)
+        # Again: a supervisor that was already there may have restarted its own kind of server meanwhile.
+        _check_durable(layout, durable=durable)
+        server = EmbeddedServer(folder, layout, account, cluster_major(layout) or 0, users)
         server._supervisor = child  # noqa: SLF001 - the other half of the constructor
     except BaseException:
+        _disown(child)
         os.close(users)
         raise
     return server
 
 
-def _await_ready(layout: Layout, account: Account, command: list[str]) -> subprocess.Popen[bytes] | None:
+def _prepare(
+    layout: Layout, account: Account, gate: int, programs: Path | None, *, durable: bool
+) -> list[str]:
+    """Make what is missing, and say with which command the server starts."""
+    major = cluster_major(layout)
+    found = readable_binaries(find_binaries(programs, major=major), account, layout.home)
+    if major is None:
+        make_cluster(layout, found, account, gate=gate)
+    write_access(layout, account)
+    if durable:
+        make_durable(layout, found, account)
+    else:
+        layout.unsynced.touch()
+    return _command(found.postgres, layout, server_settings(durable=durable, major=found.version[0]))
+
+
+def _await_ready(
+    layout: Layout, account: Account, prepare: Callable[[], list[str]]
+) -> subprocess.Popen[bytes] | None:
     """Wait until the server answers and a supervisor keeps it; the supervisor, where it is our child."""
     child: subprocess.Popen[bytes] | None = None
+    launches = 0
     log_start = layout.log.stat().st_size if layout.log.exists() else 0
     deadline = time.monotonic() + _READY_TIMEOUT_S
     try:
         while not (supervisor.is_ready(layout.cluster, layout.socket) and is_held(layout.supervisor)):
-            _check_starting(child, layout, log_start, deadline)
+            if launches >= _LAUNCHES_MAX or not _was_killed(child):
+                _check_starting(child, layout, log_start, deadline)
             if not _is_alive(child, layout):
-                child = _launch_supervisor(layout, account, command)
+                launches += 1
+                # With the command even where a server seems to run: it may be about to die.
+                child = _launch_supervisor(layout, account, prepare())
+                deadline = time.monotonic() + _READY_TIMEOUT_S
             time.sleep(LOCK_POLL_S)
     except BaseException:
         _disown(child)
@@ -268,6 +288,13 @@ def _check_durable(layout: Layout, *, durable: bool) -> None:
             found="one that was started with durable=False",
             fix="close its other users first, or ask for durable=False",
         )
+
+
+def _was_killed(child: subprocess.Popen[bytes] | None) -> bool:
+    """Whether a signal from outside ended the supervisor or the server that it was starting."""
+    return (
+        child is not None and (code := child.poll()) is not None and (code < 0 or code == supervisor.KILLED)
+    )
 
 
 def _is_unused(layout: Layout) -> bool:

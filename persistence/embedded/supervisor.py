@@ -33,7 +33,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Supervisor", "accepts_connections", "is_ready", "postmaster_pid"]
+__all__ = ["KILLED", "Supervisor", "accepts_connections", "is_ready", "postmaster_pid"]
+
+KILLED = 2
+"""Exit code where a signal ended the server before it was ready: starting again may well succeed."""
 
 _RESTARTS_MAX = 5
 _HEALTHY_S = 60.0
@@ -96,10 +99,11 @@ class Supervisor:
         self._process: subprocess.Popen[bytes] | None = None
         self._mutex = threading.Lock()
         self._leaving = False
+        self._killed = False
         self._gone = threading.Event()
 
     def run(self) -> int:
-        """Exit code: 0 after an ordered end, 1 when the server could not be kept running."""
+        """Exit code: 0 after an ordered end, 1 when the server could not be kept running, or `KILLED`."""
         signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=self._leave, daemon=True).start())
         alone = self._lock("supervisor.lock")
         users = self._open("users.lock")
@@ -124,7 +128,7 @@ class Supervisor:
             if self._leaving:
                 return 0
             if not served:
-                return 1
+                return KILLED if self._killed else 1
             deaths = 1 if time.monotonic() - begin > _HEALTHY_S else deaths + 1
             sys.stderr.write(f"supervisor: the server has died ({deaths} in a row)\n")
             sys.stderr.flush()
@@ -183,7 +187,7 @@ class Supervisor:
             served = is_ready(self._cluster, Path(self._order["socket"]))
             time.sleep(0.01)
         if self._process is not None:
-            self._process.wait()
+            self._killed = self._process.wait() < 0
         os.close(self._lock("server.lock"))
         with self._mutex:
             self._process = None
