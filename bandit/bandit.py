@@ -1,13 +1,14 @@
-"""``Bandit``: the learner with a ledger in memory. Pure and synchronous: no clock, no database, no randomness."""
+"""``Bandit``: the learner with a ledger in memory. Pure and synchronous: no clock, no database, no chance."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 
-from ..errors import DecisionConflict, DecisionUnknown, OutcomeInvalid, RewardConflict
+from ..errors import DecisionConflict, DecisionUnknown, NyxError, OutcomeInvalid, RewardConflict, shown
 from ..features import Value
 from ..rewards import Outcome, Reward, price
+from . import document
 from .decision import Beliefs, Decision, Receipt, VerifyReport
 from .fixed_point import reward_to_fixed
 from .learner import Learner, checked_id
@@ -62,8 +63,8 @@ class Bandit:
         Parameters
         ----------
         context : a value for each feature of the spec's schema.
-        decision_id : idempotency key: the same id again returns the same decision, unchanged. Without one, the
-            decision gets the next free number of this bandit.
+        decision_id : idempotency key: the same id again returns the same decision, unchanged. Without one,
+            the decision gets the next free number of this bandit.
         eligible, exclude : arm ids or strategy names; by default every arm is eligible.
         time : stored with the decision, in seconds since 1970; decides nothing.
 
@@ -109,7 +110,8 @@ class Bandit:
         if known is None or (known is not decision and isinstance(decision, Decision) and known != decision):
             raise unknown_decision(self.spec.name, key)
         if outcome is None and reward is not None:
-            value, components, missing = reward, _NOTHING, ()
+            value, components = reward, _NOTHING
+            missing: tuple[str, ...] = ()
         else:
             priced = priced_report(self.spec, known, outcome, reward)
             value, components, missing = priced.value, priced.components, priced.missing
@@ -123,7 +125,9 @@ class Bandit:
         self.receipts[key] = receipt
         return receipt
 
-    def beliefs(self, context: Mapping[str, Value], *, eligible: Iterable[str] | None = None) -> list[Beliefs]:
+    def beliefs(
+        self, context: Mapping[str, Value], *, eligible: Iterable[str] | None = None
+    ) -> list[Beliefs]:
         """Mean, sd and probability of each arm in a context, in the spec's order; changes nothing."""
         return self.learner.beliefs(context, eligible=eligible)
 
@@ -133,35 +137,65 @@ class Bandit:
         rewards = iter(self.receipts.values())
         matched, divergence = 0, None
         for decision in sorted(self.decisions.values(), key=lambda d: d.state_seq):
-            while fresh.sums.seq < decision.state_seq:
-                self._fold(fresh, next(rewards))
-            again = fresh.choose(
-                dict(decision.context),
-                decision.phi,
-                decision.decision_id,
-                decision.eligible,
-                time=decision.time,
-                mode=decision.mode,
-            )
-            if again == decision:
+            problem = self._fold(fresh, rewards, decision.state_seq) or _rederived(fresh, decision)
+            if problem is None:
                 matched += 1
             elif divergence is None:
-                divergence = f"decision '{decision.decision_id}': re-derived {again.arm_id}, digest {again.digest}"
-        for receipt in rewards:
-            self._fold(fresh, receipt)
-        same = fresh.sums.digest() == self.learner.sums.digest()
+                divergence = f"decision '{decision.decision_id}': {problem}"
+        problem = self._fold(fresh, rewards, len(self.receipts))
+        same = problem is None and fresh.sums.digest() == self.learner.sums.digest()
         if not same and divergence is None:
-            divergence = "the sums"
+            divergence = problem or "the sums"
         return VerifyReport(len(self.decisions), matched, len(self.receipts), same, divergence)
 
-    def _fold(self, learner: Learner, receipt: Receipt) -> None:
-        learner.absorb(self.decisions[receipt.decision_id], reward_to_fixed(receipt.reward), receipt.seq)
+    def to_json(self) -> str:
+        """The bandit as versioned JSON: spec, decisions, rewards and sums. Equal bandits give equal texts."""
+        return document.write(document.Content(self.spec, self.learner.sums, self.decisions, self.receipts))
+
+    @classmethod
+    def from_json(cls, text: str) -> Bandit:
+        """The bandit that ``to_json`` wrote; it goes on with the same bits.
+
+        Raises
+        ------
+        DocumentInvalid : not such a document, a newer one, a damaged one, or one that contradicts itself.
+        """
+        content = document.read(text)
+        bandit = cls(content.spec)
+        bandit.learner = Learner(content.spec, content.sums)
+        bandit.decisions, bandit.receipts = content.decisions, content.receipts
+        return bandit
+
+    def _fold(self, learner: Learner, rewards: Iterator[Receipt], seq: int) -> str | None:
+        """Fold the ledger up to row ``seq``; what is wrong with it, if anything."""
+        try:
+            while learner.sums.seq < seq:
+                receipt = next(rewards)
+                learner.absorb(
+                    self.decisions[receipt.decision_id], reward_to_fixed(receipt.reward), receipt.seq
+                )
+        except (NyxError, LookupError, StopIteration) as error:
+            row = learner.sums.seq + 1
+            return f"the ledger cannot be folded up to row {seq}: {type(error).__name__} at row {row}"
+        return None
+
+
+def _rederived(learner: Learner, decision: Decision) -> str | None:
+    """None if the decision comes out the same; otherwise what came out."""
+    try:
+        context, phi = learner.encoder.encode(decision.context)
+        again = learner.choose(
+            context, phi, decision.decision_id, decision.eligible, time=decision.time, mode=decision.mode
+        )
+    except (NyxError, LookupError) as error:
+        return f"cannot be re-derived: {type(error).__name__}"
+    return None if again == decision else f"re-derived {again.arm_id}, digest {again.digest}"
 
 
 def priced_report(
     spec: BanditSpec, decision: Decision, outcome: Outcome | None, reward: float | None
 ) -> Reward:
-    """Price an outcome by the spec, or wrap a plain reward; ``OutcomeInvalid`` unless exactly one is given."""
+    """Price an outcome by the spec, or wrap a plain reward; ``OutcomeInvalid`` unless one of them is given."""
     if (outcome is None) == (reward is None):
         raise OutcomeInvalid(
             "a report needs an outcome or a reward",
@@ -174,7 +208,7 @@ def priced_report(
             raise OutcomeInvalid(
                 "the outcome is not an Outcome",
                 expected="Outcome(success=…)",
-                found=f"{type(outcome).__name__}: {outcome!r:.80}",
+                found=shown(outcome),
                 fix="build an Outcome, or pass a number as reward=…",
             )
         return price(outcome, spec.reward, context=decision.context)

@@ -1,4 +1,4 @@
-"""The learner: a spec, its sums, and the policy that reads them. It decides and absorbs; it keeps no ledger."""
+"""The learner: a spec, its sums, and the policy that reads them. It decides and absorbs, without a ledger."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from ..errors import InputInvalid
+from ..errors import InputInvalid, shown
 from ..features import ONE, Encoder, Value
 from ..features.encoding import groups
 from . import kernels
@@ -34,9 +34,8 @@ class Learner:
         self.spec, self.arms = spec, spec.arms
         self.encoder = Encoder(spec.context)
         self.sums = sums or Sums(len(self.arms), self.encoder.dimension, spec.bucket_rows)
-        self._setting = Setting(
-            self.arms, tuple(groups(spec.context)), spec.baseline, spec.policy.parameters
-        )
+        self.sums.stale.update(range(len(self.arms)))  # another policy may have read these sums before
+        self._setting = Setting(self.arms, tuple(groups(spec.context)), spec.baseline, spec.policy.parameters)
         self._policy = build(spec.policy.name, self._setting)
         self._keyed = Keyed(spec.seed, spec.name)
         self._floor = spec.policy.floor
@@ -106,7 +105,7 @@ class Learner:
             arm,
             chosen.arm_id,
             chosen.strategy,
-            chosen.parameters,
+            dict(chosen.parameters),  # a copy: callers may change theirs
             propensity,
             self.sums.epochs[arm],
             reason,
@@ -127,7 +126,9 @@ class Learner:
         self.sums.absorb(decision.arm, decision.epoch, seq, decision.phi, reward)
         self.sums.seq = seq
 
-    def beliefs(self, context: Mapping[str, Value], *, eligible: Iterable[str] | None = None) -> list[Beliefs]:
+    def beliefs(
+        self, context: Mapping[str, Value], *, eligible: Iterable[str] | None = None
+    ) -> list[Beliefs]:
         """Tell what the policy holds of each arm in a context; changes nothing."""
         _, phi = self.encoder.encode(context)
         mass = self._mass(phi, self.arms.eligible(eligible, None)).tolist()
@@ -164,15 +165,11 @@ def _numbers(phi: Sequence[int]) -> Floats:
 
 def checked_id(decision_id: object) -> str:
     """Return a usable decision id; ``InputInvalid`` for anything else."""
-    if (
-        isinstance(decision_id, str)
-        and 0 < len(decision_id) <= _MAX_ID
-        and decision_id.isprintable()
-    ):
+    if isinstance(decision_id, str) and 0 < len(decision_id) <= _MAX_ID and decision_id.isprintable():
         return decision_id
     raise InputInvalid(
         "the decision id is unusable",
         expected=f"a printable string of 1 to {_MAX_ID} characters",
-        found=f"{type(decision_id).__name__}: {decision_id!r:.80}",
+        found=shown(decision_id),
         fix="use something that your retry would send again, such as 'workflow-1/step-2'",
     )

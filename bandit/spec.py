@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from ..canonical import digest
-from ..errors import DocumentInvalid, SpecInvalid
+from ..errors import DocumentInvalid, SpecInvalid, shown
 from ..features import ContextSchema
 from ..rewards import RewardSpec
 from .arms import ArmTable, Strategy
@@ -38,13 +38,13 @@ class PolicySpec:
 
     __slots__ = ("_given", "floor", "name", "parameters")
 
-    def __init__(self, name: str = "hier_ts", *, floor: float = DEFAULT_FLOOR, **parameters: Any) -> None:  # noqa: ANN401
+    def __init__(self, name: str = "hier_ts", *, floor: float = DEFAULT_FLOOR, **parameters: Any) -> None:
         self.parameters: Mapping[str, float | str] = checked_parameters(name, parameters)
         if isinstance(floor, bool) or not isinstance(floor, (int, float)) or not 0.0 <= floor <= 1.0:
             raise SpecInvalid(
                 f"the exploration floor of policy '{name}' is not a share",
                 expected="a number from 0 to 1",
-                found=repr(floor)[:80],
+                found=shown(floor),
                 fix=f"for example floor={DEFAULT_FLOOR}, the default",
             )
         self.name, self.floor = name, float(floor)
@@ -151,7 +151,7 @@ class BanditSpec:
                 raise SpecInvalid(
                     f"'{part}' of the bandit spec is unusable",
                     expected=expected,
-                    found=f"{type(found).__name__}: {found!r:.100}",
+                    found=shown(found, 100),
                     fix=f"correct {part}",
                 )
 

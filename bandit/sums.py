@@ -22,19 +22,19 @@ __all__ = ["BlockKey", "Sums", "width"]
 BlockKey = tuple[int, int, int]
 """(arm index, epoch, bucket)."""
 
-_MAX_ROWS = 1 << 31
+_MAX_ROWS = (1 << 31) - 1  # each adds at most 2³² to Σr² and Σφ²: 2³¹ of them would not fit 64 bits
 
 
 def width(dimension: int) -> int:
-    """Length of a statistics vector for φ of ``dimension`` columns: n, Σr, Σr², Σφr, Σφφᵀ (lower triangle)."""
+    """Length of a statistics vector for φ of ``dimension`` columns: n, Σr, Σr², Σφr, Σφφᵀ (one triangle)."""
     return 3 + dimension + dimension * (dimension + 1) // 2
 
 
 class Sums:
     """The integer statistics of ``arms`` arms over φ of ``dimension`` columns.
 
-    ``totals`` (arms, width) int64 and ``reading`` (arms, width) float64 are caches over the blocks of each arm's
-    present epoch; ``stale`` names the arms whose reading must be refreshed before use.
+    ``totals`` (arms, width) int64 and ``reading`` (arms, width) float64 are caches over the blocks of each
+    arm's present epoch; ``stale`` names the arms whose reading must be refreshed before use.
     """
 
     def __init__(self, arms: int, dimension: int, bucket_rows: int) -> None:
@@ -49,18 +49,19 @@ class Sums:
     def absorb(self, arm: int, epoch: int, seq: int, phi: Sequence[int], reward: int, sign: int = 1) -> None:
         """Add (or with ``sign=-1`` take back) the row of one rewarded decision.
 
-        ``phi`` and ``reward`` are in units of 2⁻¹⁶; ``seq`` is the row's number, and decides the bucket that the
-        row was added to, also when it is taken back.
+        ``phi`` and ``reward`` are in units of 2⁻¹⁶; ``seq`` is the row's number, and decides the bucket that
+        the row was added to, also when it is taken back.
         """
         key = (arm, epoch, seq // self.bucket_rows)
         block = self.blocks.get(key)
         if block is None:
             block = self.blocks[key] = np.zeros(width(self.dimension), np.int64)
-        if block[0] >= _MAX_ROWS:
+        count = self.totals[arm, 0] if epoch == self.epochs[arm] else block[0]
+        if sign > 0 and count >= _MAX_ROWS:
             raise InputInvalid(
                 "a block of sums is full",
                 expected=f"at most {_MAX_ROWS} rewards an arm and epoch",
-                found=f"{block[0]} rewards",
+                found=f"{count} rewards",
                 fix="start a new epoch",
             )
         if epoch == self.epochs[arm]:
@@ -108,9 +109,7 @@ class Sums:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON: integers only, empty blocks left out, in the order of their keys."""
-        blocks = [
-            [*key, *block.tolist()] for key, block in sorted(self.blocks.items()) if block.any()
-        ]
+        blocks = [[*key, *block.tolist()] for key, block in sorted(self.blocks.items()) if block.any()]
         return {
             "dimension": self.dimension,
             "bucket_rows": self.bucket_rows,
@@ -128,7 +127,10 @@ class Sums:
         DocumentInvalid : another shape, or not integers.
         """
         sums = cls(arms, dimension, bucket_rows)
-        epochs, blocks = document.get("epochs"), document.get("blocks")
+        if not isinstance(document, Mapping):
+            document = {}
+        epochs: Any = document.get("epochs")
+        blocks = document.get("blocks")
         shape = (document.get("dimension"), document.get("bucket_rows"))
         if shape != (dimension, bucket_rows) or not _integers(epochs, arms) or not isinstance(blocks, list):
             raise DocumentInvalid(
@@ -141,7 +143,8 @@ class Sums:
         sums.seq, sums.epochs = _natural(document.get("seq")), list(epochs)
         size = 3 + width(dimension)
         for row in blocks:
-            if not _integers(row, size) or not 0 <= row[0] < arms or row[3] < 0:
+            known = _integers(row, size) and 0 <= row[0] < arms and 0 <= row[1] <= sums.epochs[row[0]]
+            if not known or row[2] < 0 or row[3] < 0 or tuple(row[:3]) in sums.blocks:
                 raise DocumentInvalid(
                     "a block of the sums is damaged",
                     expected=f"{size} integers that begin with a known arm's index",

@@ -1,0 +1,227 @@
+"""A ``Bandit`` as text: versioned JSON that loads to the same bits, or is refused.
+
+    {"format": "nyx-learning/bandit", "version": 1, "checksum": "…",
+     "content": {"spec": {…}, "decisions": [{…}, …], "rewards": [{…}, …], "sums": {…}}}
+
+The text is canonical JSON, so equal bandits are equal texts. ``rewards`` stand in the order of the sequence:
+the first has number 1. On loading, each draw is repeated from the stored pmf, and the sums are folded anew from
+the rewards and must equal the stored ones. (Deriving the pmfs anew is ``verify``'s matter: a later version may
+read the sums otherwise.)
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from types import UnionType
+from typing import Any, NamedTuple, NoReturn
+
+from ..canonical import canonical_json, digest
+from ..errors import DocumentInvalid, NyxError, shown
+from ..features import Encoder
+from .choice import TOTAL, Keyed
+from .decision import Decision, Receipt, Stage
+from .fixed_point import reward_to_fixed
+from .spec import BanditSpec
+from .sums import Sums
+
+__all__ = ["Content", "read", "write"]
+
+_FORMAT = "nyx-learning/bandit"
+_VERSION = 1
+
+
+class Content(NamedTuple):
+    """What a document holds; decisions in the order made, receipts in the order of the sequence."""
+
+    spec: BanditSpec
+    sums: Sums
+    decisions: dict[str, Decision]
+    receipts: dict[str, Receipt]
+
+
+def write(content: Content) -> str:
+    """The document, as ASCII text without line breaks."""
+    body = {
+        "spec": content.spec.to_dict(),
+        "decisions": [decision.to_dict() for decision in content.decisions.values()],
+        "rewards": [
+            {
+                "decision_id": receipt.decision_id,
+                "reward": receipt.reward,
+                "components": dict(receipt.components),
+                "missing": list(receipt.missing),
+            }
+            for receipt in content.receipts.values()
+        ],
+        "sums": content.sums.to_dict(),
+    }
+    return canonical_json({"format": _FORMAT, "version": _VERSION, "checksum": digest(body), "content": body})
+
+
+def read(text: str) -> Content:
+    """What ``write`` wrote.
+
+    Raises
+    ------
+    DocumentInvalid : not such a document, a newer one, a damaged one, or one that contradicts itself.
+    """
+    body = _body(text)
+    try:
+        return _content(body)
+    except DocumentInvalid:
+        raise
+    except NyxError as error:
+        raise _damaged(f"{error.what}: {error.found}") from error
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise _damaged(f"{type(error).__name__}: {error}") from error
+
+
+def _body(text: str) -> dict[str, Any]:
+    if not isinstance(text, str):
+        raise _foreign(shown(text))
+    try:
+        document = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise _foreign(f"{error}, in {shown(text)}") from error
+    if not isinstance(document, dict) or document.get("format") != _FORMAT:
+        raise _foreign(shown(document))
+    version = document.get("version")
+    if type(version) is not int or version != _VERSION:
+        raise DocumentInvalid(
+            "the document of a bandit is of another version",
+            expected=f"version {_VERSION}",
+            found=f"version {version!r:.40}",
+            fix="load it with the version of nyx-learning that wrote it, or a later one",
+        )
+    body = document.get("content")
+    if not isinstance(body, dict) or digest(body) != document.get("checksum"):
+        raise _damaged("content that does not have the document's checksum")
+    return body
+
+
+def _content(body: Mapping[str, Any]) -> Content:
+    spec = BanditSpec.from_dict(body["spec"])
+    encoder, keyed = Encoder(spec.context), Keyed(spec.seed, spec.name)
+    decisions: dict[str, Decision] = {}
+    for document in body["decisions"]:
+        decision = _decision(document, spec, encoder, keyed)
+        if decision.decision_id in decisions:
+            _contradiction(decision.decision_id, "stands there twice")
+        decisions[decision.decision_id] = decision
+    stored = Sums.from_dict(body["sums"], len(spec.arms), encoder.dimension, spec.bucket_rows)
+    folded = Sums(len(spec.arms), encoder.dimension, spec.bucket_rows)
+    folded.epochs = list(stored.epochs)
+    receipts: dict[str, Receipt] = {}
+    for seq, document in enumerate(body["rewards"], start=1):
+        receipt = _receipt(document, seq)
+        decision = decisions[receipt.decision_id]
+        if receipt.decision_id in receipts or decision.state_seq >= seq:
+            _contradiction(receipt.decision_id, f"is rewarded twice, or by row {seq}, which it knew")
+        receipts[receipt.decision_id] = receipt
+        units = reward_to_fixed(receipt.reward)
+        folded.absorb(decision.arm, decision.epoch, seq, decision.phi, units)
+        folded.seq = seq
+    if folded.to_dict() != stored.to_dict():
+        raise _damaged("sums that are not those of the rewards")
+    for decision in decisions.values():
+        if (
+            not 0 <= decision.state_seq <= stored.seq
+            or not 0 <= decision.epoch <= stored.epochs[decision.arm]
+        ):
+            _contradiction(decision.decision_id, f"knew row {decision.state_seq}, epoch {decision.epoch}")
+    return Content(spec, stored, decisions, receipts)
+
+
+def _decision(document: Mapping[str, Any], spec: BanditSpec, encoder: Encoder, keyed: Keyed) -> Decision:
+    decision_id = _a(document, "decision_id", str)
+    clean, phi = encoder.encode(_a(document, "context", dict))
+    index = spec.arms.index(document["arm"])
+    arm = spec.arms[index]
+    eligible = document["eligible"]
+    stages = tuple(_stage(stage, spec.arms.ids, decision_id, keyed) for stage in _a(document, "stages", list))
+    decision = Decision(
+        spec.name,
+        decision_id,
+        clean,
+        tuple(phi),
+        None if eligible is None else tuple(eligible),
+        stages,
+        index,
+        arm.arm_id,
+        arm.strategy,
+        arm.parameters,
+        _a(document, "propensity", float),
+        _a(document, "epoch", int),
+        _a(document, "reason", str),
+        _a(document, "mode", str),
+        spec.spec_hash,
+        _a(document, "state_seq", int),
+        _a(document, "time", float | int | None),
+    )
+    propensity = stages[-1].probability
+    for earlier in stages[:-1]:
+        propensity *= earlier.probability
+    if stages[-1].chosen != index or decision.propensity != propensity:
+        _contradiction(decision_id, f"drew arm {stages[-1].chosen} with probability {propensity!r}")
+    if canonical_json(decision.to_dict()) != canonical_json(document):
+        _contradiction(decision_id, "does not follow from its context and the spec")
+    return decision
+
+
+def _stage(document: Mapping[str, Any], arm_ids: tuple[str, ...], decision_id: str, keyed: Keyed) -> Stage:
+    name, chosen = _a(document, "name", str), _a(document, "chosen", int)
+    names = arm_ids if document["names"] is None else tuple(_a(document, "names", list))
+    pmf = tuple(_a(document, "pmf", list))
+    usable = len(pmf) == len(names) and all(type(mass) is int and mass >= 0 for mass in pmf)
+    if not usable or sum(pmf) != TOTAL:
+        _contradiction(decision_id, f"stage '{name}' has a pmf of {len(pmf)} for {len(names)} names")
+    if bisect_right(list(accumulate(pmf)), keyed.uniform(decision_id, name)) != chosen:
+        _contradiction(decision_id, f"stage '{name}': its pmf draws another than number {chosen}")
+    return Stage(name, names, pmf, chosen)
+
+
+def _receipt(document: Mapping[str, Any], seq: int) -> Receipt:
+    components: Mapping[str, float] = _a(document, "components", dict)
+    missing: Sequence[str] = _a(document, "missing", list)
+    if not all(type(score) is float for score in components.values()):
+        raise _damaged(f"row {seq}, with components {shown(components)}")
+    if not all(type(name) is str for name in missing):
+        raise _damaged(f"row {seq}, which misses {shown(missing)}")
+    decision_id, reward = _a(document, "decision_id", str), _a(document, "reward", float)
+    return Receipt(decision_id, seq, reward, True, components, tuple(missing))
+
+
+def _a(document: Mapping[str, Any], key: str, kind: type | UnionType) -> Any:
+    value = document[key]
+    if isinstance(value, bool) or not isinstance(value, kind):
+        raise _damaged(f"'{key}' of {shown(value)}")
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _foreign(found: str) -> DocumentInvalid:
+    return DocumentInvalid(
+        "the text is not the document of a bandit",
+        expected=f'a JSON object with "format": "{_FORMAT}"',
+        found=found[:200],
+        fix="pass what Bandit.to_json() returned",
+    )
+
+
+def _damaged(found: str) -> DocumentInvalid:
+    return DocumentInvalid(
+        "the document of a bandit is damaged",
+        expected="the content that Bandit.to_json() wrote",
+        found=found[:200],
+        fix="restore the document from a copy; it is not meant to be edited",
+    )
+
+
+def _contradiction(decision_id: str, found: str) -> NoReturn:
+    raise _damaged(f"decision '{decision_id}', which {found}")
