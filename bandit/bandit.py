@@ -195,7 +195,7 @@ def _rederived(learner: Learner, decision: Decision) -> str | None:
 def priced_report(
     spec: BanditSpec, decision: Decision, outcome: Outcome | None, reward: float | None
 ) -> Reward:
-    """Price an outcome by the spec, or wrap a plain reward; ``OutcomeInvalid`` unless one of them is given."""
+    """Price an outcome by the spec, or wrap a plain reward; ``OutcomeInvalid`` unless one is given."""
     if (outcome is None) == (reward is None):
         raise OutcomeInvalid(
             "a report needs an outcome or a reward",
