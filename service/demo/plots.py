@@ -71,7 +71,7 @@ def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tup
         one.set_facecolor("none")
         for side in ("top", "right", "left", "bottom"):
             one.spines[side].set_visible(False)
-        one.tick_params(length=0, colors=_MUTED, labelsize=10)
+        one.tick_params(which="both", length=0, colors=_MUTED, labelsize=10)
         one.xaxis.label.set_color(_MUTED)
         one.yaxis.label.set_color(_MUTED)
         one.set_axisbelow(True)
