@@ -2,26 +2,65 @@
 
 from __future__ import annotations
 
-import re
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import asyncpg
 
-from ..errors import DatabaseUnavailable
+from ..errors import DatabaseRefused, DatabaseUnavailable, NyxError
 from .migrations import migrate
 
-__all__ = ["UNREACHABLE", "connect", "unavailable"]
+__all__ = ["UNREACHABLE", "close_pool", "connect", "reaching", "refused", "unavailable"]
 
-UNREACHABLE = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError)
-"""What asyncpg raises when the server is away, refuses, or goes away."""
+UNREACHABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.OperatorInterventionError,  # it is shut down, starts up, or an administrator ended the session
+    asyncpg.InsufficientResourcesError,  # no connection, memory or disk space is left
+    asyncpg.ReadOnlySQLTransactionError,  # after a failover: this is a standby now
+    asyncpg.TransactionRollbackError,  # a deadlock or a serialisation failure: the next try may pass
+)
+"""What asyncpg raises when the server is away, or refuses for now: the same call may succeed later."""
 
-_PASSWORD = re.compile(r"(://[^:/@]*:)[^@]*@")
+_FIX = "start the server, or wait until it answers, and send the same call again"
 
 
-def unavailable(found: str, fix: str) -> DatabaseUnavailable:
+def unavailable(found: str, fix: str = _FIX) -> DatabaseUnavailable:
     """The error for a database that does not answer."""
     return DatabaseUnavailable(
-        "the database cannot be used", expected="a Postgres server (14 or newer) that answers", found=found, fix=fix
+        "the database cannot be used",
+        expected="a Postgres server (14 or newer) that answers",
+        found=found,
+        fix=fix,
     )
+
+
+def refused(error: Exception) -> DatabaseRefused:
+    """The error for a statement that the server answers with an error, now and later."""
+    return DatabaseRefused(
+        "the database refused a statement",
+        expected="a schema and rights as the migrations make them, and values that Postgres can hold",
+        found=_told(error),
+        fix="compare the rights and tables of schema nyx with the migrations; nothing was written",
+    )
+
+
+@contextmanager
+def reaching() -> Iterator[None]:
+    """Turn what asyncpg raises inside into ``DatabaseUnavailable`` or ``DatabaseRefused``."""
+    try:
+        yield
+    except NyxError:
+        raise
+    except UNREACHABLE as error:
+        raise unavailable(_told(error)) from error
+    except asyncpg.PostgresError as error:
+        raise refused(error) from error
 
 
 async def connect(dsn: str, *, connections: int = 4, timeout_s: float = 10.0) -> asyncpg.Pool:
@@ -32,7 +71,11 @@ async def connect(dsn: str, *, connections: int = 4, timeout_s: float = 10.0) ->
     DatabaseUnavailable : no server, no such database, or no permission. The password is never shown.
     SchemaMismatch : the database was migrated by a version that this one does not know.
     """
-    shown = _PASSWORD.sub(r"\1***@", dsn)
+    shown = _shown(dsn)
+    fix = (
+        "start the server, correct the DSN (postgresql://user@host/database) or the role's rights,"
+        " or leave the DSN out to use the embedded server"
+    )
     try:
         pool = await asyncpg.create_pool(
             dsn,
@@ -43,16 +86,44 @@ async def connect(dsn: str, *, connections: int = 4, timeout_s: float = 10.0) ->
             # Plans of small statements that run thousands of times a second: compiling them only costs.
             server_settings={"application_name": "nyx-learning", "jit": "off"},
         )
-    except (*UNREACHABLE, asyncpg.PostgresError, ValueError) as error:
-        raise unavailable(
-            f"{type(error).__name__} for {shown}: {str(error)[:200]}",
-            "start the server, correct the DSN (postgresql://user@host/database), or leave it out to use the"
-            " embedded one",
-        ) from error
+    except ValueError as error:  # the text may repeat parts of the DSN, and with them the password
+        raise unavailable(f"{type(error).__name__} for {shown}", fix) from None
+    except (*UNREACHABLE, asyncpg.PostgresError) as error:
+        raise unavailable(f"{_told(error)} for {shown}", fix) from error
     try:
         async with pool.acquire() as connection:
             await migrate(connection)
-    except BaseException:
-        await pool.close()
+    except BaseException as error:
+        await close_pool(pool)
+        if isinstance(error, (*UNREACHABLE, asyncpg.PostgresError)):
+            raise unavailable(f"{_told(error)} for {shown}", fix) from error
         raise
     return pool
+
+
+async def close_pool(pool: asyncpg.Pool, timeout_s: float = 10.0) -> None:
+    """Close the connections politely if that is quick, and at once otherwise."""
+    try:
+        await asyncio.wait_for(pool.close(), timeout_s)
+    except UNREACHABLE:
+        pool.terminate()
+    except BaseException:
+        pool.terminate()
+        raise
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error)[:200]}".removesuffix(": ")
+
+
+def _shown(dsn: str) -> str:
+    """Where a DSN points, without its password."""
+    try:
+        parts = urlsplit(dsn)
+        place = f"{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
+    except ValueError:
+        return "a DSN that cannot be read"
+    # A password with an unescaped / ? or # ends up in the wrong part, with the @ behind it.
+    if parts.scheme not in {"postgresql", "postgres"} or "@" in parts.path + parts.query + parts.fragment:
+        return "a DSN that cannot be read"
+    return f"{parts.scheme}://{f'{parts.username}@' if parts.username else ''}{place}"

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-import asyncpg
-
 from ..errors import SchemaMismatch
+from .queries import Connection, query
 
 __all__ = ["Migration", "known_migrations", "migrate"]
 
@@ -43,41 +42,41 @@ def known_migrations() -> tuple[Migration, ...]:
     return tuple(sorted(found, key=lambda m: m.number))
 
 
-async def migrate(connection: asyncpg.Connection) -> list[str]:
+async def migrate(connection: Connection) -> list[str]:
     """Bring the schema up to date; returns the names of the migrations that were applied.
 
     Raises
     ------
     SchemaMismatch : the database has a migration that this version does not know, or knows differently.
     """
+    # Looking first: a role that may not change the schema can still use one that is up to date.
+    if await connection.fetchval(query("has_migrations")) and not await _outstanding(connection):
+        return []
     async with connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-        await connection.execute("CREATE SCHEMA IF NOT EXISTS nyx")
-        await connection.execute(
-            "CREATE TABLE IF NOT EXISTS nyx.migration (number integer PRIMARY KEY, name text NOT NULL,"
-            " checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
-        )
-        rows = await connection.fetch("SELECT number, name, checksum FROM nyx.migration ORDER BY number")
-        known = {m.number: m for m in known_migrations()}
-        for row in rows:
-            migration = known.get(row["number"])
-            if migration is None or migration.checksum != row["checksum"]:
-                raise SchemaMismatch(
-                    "the database's schema is not one that this version made",
-                    expected=f"migrations up to {max(known)}, unchanged",
-                    found=f"migration {row['number']} '{row['name']}', checksum {row['checksum']}",
-                    fix="run the version of nyx-learning that migrated this database, or a newer one",
-                )
-        done = {row["number"] for row in rows}
-        applied = []
-        for migration in known_migrations():
-            if migration.number not in done:
-                await connection.execute(migration.sql)
-                await connection.execute(
-                    "INSERT INTO nyx.migration (number, name, checksum) VALUES ($1, $2, $3)",
-                    migration.number,
-                    migration.name,
-                    migration.checksum,
-                )
-                applied.append(f"{migration.number:04d}_{migration.name}")
-        return applied
+        await connection.execute(query("lock_migrations"), _LOCK)
+        await connection.execute(query("create_schema"))
+        await connection.execute(query("create_migrations"))
+        outstanding = await _outstanding(connection)
+        for migration in outstanding:
+            await connection.execute(migration.sql)
+            await connection.execute(
+                query("note_migration"), migration.number, migration.name, migration.checksum
+            )
+        return [f"{migration.number:04d}_{migration.name}" for migration in outstanding]
+
+
+async def _outstanding(connection: Connection) -> list[Migration]:
+    """The migrations that the database does not have yet; ``SchemaMismatch`` if it has others."""
+    rows = await connection.fetch(query("migrations"))
+    known = {m.number: m for m in known_migrations()}
+    for row in rows:
+        migration = known.get(row["number"])
+        if migration is None or migration.checksum != row["checksum"]:
+            raise SchemaMismatch(
+                "the database's schema is not one that this version made",
+                expected=f"migrations up to {max(known)}, unchanged",
+                found=f"migration {row['number']} '{row['name']}', checksum {row['checksum']}",
+                fix="run the version of nyx-learning that migrated this database, or a newer one",
+            )
+    done = {row["number"] for row in rows}
+    return [migration for migration in known_migrations() if migration.number not in done]

@@ -5,8 +5,15 @@ from __future__ import annotations
 import re
 from functools import cache
 from importlib.resources import files
+from typing import TypeAlias
 
-__all__ = ["query"]
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+__all__ = ["Connection", "query"]
+
+Connection: TypeAlias = asyncpg.Connection | PoolConnectionProxy
+"""What a query runs on: a connection of one's own, or one of a pool."""
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 

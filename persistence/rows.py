@@ -4,13 +4,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
+
+import asyncpg
 
 from ..bandit import BanditSpec, Decision, Stage
 from ..bandit.log import RewardRow
 from ..canonical import canonical_json
+from ..errors import ArmUnknown, DocumentInvalid
 
-__all__ = ["array_text", "decision_columns", "decision_from", "log_columns", "log_row_from"]
+__all__ = [
+    "Row",
+    "array_text",
+    "decision_columns",
+    "decision_from",
+    "log_columns",
+    "log_row_from",
+    "spec_from",
+]
+
+
+Row: TypeAlias = Mapping[str, Any] | asyncpg.Record
+"""A row of a table, by column."""
+
 
 def array_text(values: Sequence[int] | None) -> str | None:
     """Spell an array of integers for Postgres."""
@@ -18,10 +34,15 @@ def array_text(values: Sequence[int] | None) -> str | None:
     return None if values is None else "{" + ",".join(map(str, values)) + "}"
 
 
-def decision_columns(decisions: Sequence[Decision], encoding: str) -> list[list[Any]]:
-    """Columns for ``insert_decisions``, in its order, behind the bandit."""
+def spec_from(document: str) -> BanditSpec:
+    """The spec that a row of ``nyx.spec`` holds."""
+    return BanditSpec.from_dict(json.loads(document))
+
+
+def decision_columns(decisions: Sequence[Decision], encodings: Sequence[str]) -> list[list[Any]]:
+    """Columns for ``insert_decisions``, in its order, behind the bandit; ``encodings`` are those of the φ."""
     rows = []
-    for d in decisions:
+    for d, encoding in zip(decisions, encodings, strict=True):
         document = d.to_dict()
         rows.append(
             (
@@ -46,21 +67,33 @@ def decision_columns(decisions: Sequence[Decision], encoding: str) -> list[list[
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-def decision_from(row: Mapping[str, Any], spec: BanditSpec) -> Decision:
+def decision_from(row: Row, spec: BanditSpec) -> Decision:
     """The decision that a row of ``nyx.decision`` holds; ``spec`` is the one that made it.
 
-    Raises ``ArmUnknown`` where the stored arm is not one of the spec's.
+    Raises
+    ------
+    DocumentInvalid : the row was changed to something that no decision of the spec can be.
     """
-    index = spec.arms.index(row["arm_id"])
-    arm = spec.arms[index]
-    stages = [
-        Stage(s["name"], tuple(s["names"]), tuple(s["pmf"]), s["chosen"]) for s in json.loads(row["stages"])
-    ]
-    stages.append(Stage("arm", spec.arms.ids, tuple(row["pmf"]), index))
+    try:
+        index = spec.arms.index(row["arm_id"])
+        arm = spec.arms[index]
+        stages = [
+            Stage(s["name"], tuple(s["names"]), tuple(s["pmf"]), s["chosen"])
+            for s in json.loads(row["stages"])
+        ]
+        stages.append(Stage("arm", spec.arms.ids, tuple(row["pmf"]), index))
+        context = dict(json.loads(row["context"]))
+    except (ArmUnknown, KeyError, TypeError, ValueError) as error:
+        raise DocumentInvalid(
+            f"the stored decision '{row['decision_id']}' cannot be read",
+            expected="an arm, a context and stages as the spec that decided has them",
+            found=f"{type(error).__name__}: {str(error).splitlines()[0]:.120}",
+            fix="run verify, and restore the row from a backup",
+        ) from error
     return Decision(
         row["bandit"],
         row["decision_id"],
-        json.loads(row["context"]),
+        context,
         tuple(row["phi"]),
         None if row["eligible"] is None else tuple(row["eligible"]),
         tuple(stages),
@@ -100,7 +133,7 @@ def log_columns(rows: Sequence[RewardRow]) -> list[list[Any]]:
     return [list(column) for column in zip(*listed, strict=True)]
 
 
-def log_row_from(row: Mapping[str, Any]) -> RewardRow:
+def log_row_from(row: Row) -> RewardRow:
     """The row that ``nyx.log`` holds."""
     return RewardRow(
         row["bandit"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,11 +13,13 @@ import asyncpg
 
 from ..bandit import BanditSpec, Decision
 from ..bandit.log import RewardRow
-from ..errors import DecisionConflict, DecisionUnknown, NyxError, RewardConflict
-from .queries import query
-from .rows import array_text, decision_columns, decision_from, log_columns, log_row_from
+from ..errors import DecisionConflict, DecisionUnknown, DocumentInvalid, NyxError, RewardConflict
+from .queries import Connection, query
+from .rows import Row, array_text, decision_columns, decision_from, log_columns, log_row_from, spec_from
 
-__all__ = ["Batch", "Store", "StoredBlock"]
+__all__ = ["Batch", "Store", "StoredBlock", "decision_conflict"]
+
+_STRIPES = 64
 
 StoredBlock: TypeAlias = tuple[str, int, int, Sequence[int]]
 """(arm id, epoch, bucket, statistics)."""
@@ -26,16 +29,24 @@ StoredBlock: TypeAlias = tuple[str, int, int, Sequence[int]]
 class Batch:
     """What one transaction writes, and what became of it.
 
-    ``decisions`` are those that may not be stored yet. ``stored`` has the canonical decision for each id (an earlier one wins); ``appended`` the rows that got numbers
-    here, in order; ``known`` the rows that stood in the log before; ``refused`` an error by decision id.
+    ``decisions`` are those that may not be stored yet, ``abandoned`` the times of cancelled executions.
+    ``stored`` has the canonical decision for each id (an earlier one wins); ``appended`` the rows that got
+    numbers here, in order; ``known`` the rows that stood in the log before; ``refused`` an error by decision
+    id.
     """
 
     decisions: Mapping[str, Decision]
     rewards: Mapping[str, RewardRow]
+    abandoned: Mapping[str, float] = field(default_factory=dict)
     stored: dict[str, Decision] = field(default_factory=dict)
     appended: list[RewardRow] = field(default_factory=list)
     known: dict[str, RewardRow] = field(default_factory=dict)
     refused: dict[str, NyxError] = field(default_factory=dict)
+
+    @property
+    def last_seq(self) -> int:
+        """The highest number among the rows of this batch; 0 without any."""
+        return max((row.seq for row in (*self.appended, *self.known.values())), default=0)
 
 
 class Store:
@@ -45,6 +56,7 @@ class Store:
         self._pool, self.own_spec = pool, spec
         self.bandit, self.encoding = spec.name, spec.context.version
         self._specs: dict[str, BanditSpec] = {spec.spec_hash: spec}
+        self._stripe = secrets.randbelow(_STRIPES)
 
     async def register(self) -> None:
         """Make the bandit and this spec known; a no-op when they are."""
@@ -56,52 +68,82 @@ class Store:
                 query("start_checkpoint"), self.bandit, self.encoding, self.own_spec.bucket_rows
             )
 
-    async def specs(self) -> dict[str, BanditSpec]:
-        """Every spec that ever decided for this bandit, by hash."""
-        for row in await self._pool.fetch(query("specs"), self.bandit):
-            if row["spec_hash"] not in self._specs:
-                self._specs[row["spec_hash"]] = BanditSpec.from_dict(json.loads(row["document"]))
-        return self._specs
+    async def spec(self, spec_hash: str, connection: Connection | None = None) -> BanditSpec | None:
+        """A spec that decided for this bandit; None if it is not stored.
+
+        Raises
+        ------
+        DocumentInvalid, SpecInvalid : another version wrote it, or it was changed.
+        """
+        if spec_hash not in self._specs:
+            # On the caller's connection: who waits for a second one while holding one can wait for ever.
+            document = await (connection or self._pool).fetchval(query("spec"), self.bandit, spec_hash)
+            if document is None:
+                return None
+            spec = spec_from(document)
+            if spec.spec_hash != spec_hash:
+                raise DocumentInvalid(
+                    f"a stored spec of bandit '{self.bandit}' is not what was written",
+                    expected=f"a document with hash {spec_hash}",
+                    found=f"hash {spec.spec_hash}",
+                    fix="restore the row of nyx.spec from a backup",
+                )
+            self._specs[spec_hash] = spec
+        return self._specs[spec_hash]
+
+    async def raw_specs(self, connection: Connection) -> dict[str, str]:
+        """Every spec that ever decided for this bandit as it is stored, by hash."""
+        return {
+            row["spec_hash"]: row["document"] for row in await connection.fetch(query("specs"), self.bandit)
+        }
 
     async def commit(self, batch: Batch) -> None:
         """Write a batch in one transaction; filling in ``batch`` is safe to repeat after a failure."""
         batch.stored, batch.appended, batch.known, batch.refused = {}, [], {}, {}
         async with self._pool.acquire() as connection, connection.transaction():
             await self._insert_decisions(connection, batch)
+            for key in batch.decisions.keys() & (batch.rewards.keys() | batch.abandoned.keys()):
+                stored = batch.stored.get(key)
+                if stored is not None and stored != batch.decisions[key]:
+                    batch.refused[key] = decision_conflict(stored, batch.decisions[key])
+            if batch.abandoned:
+                kept = {
+                    key: time for key, time in sorted(batch.abandoned.items()) if key not in batch.refused
+                }
+                await connection.execute(query("abandon"), self.bandit, list(kept), list(kept.values()))
             if batch.rewards:
                 await self._append_rewards(connection, batch)
 
-    async def _insert_decisions(self, connection: asyncpg.Connection, batch: Batch) -> None:
+    async def _insert_decisions(self, connection: Connection, batch: Batch) -> None:
         if not batch.decisions:
             return
         # Sorted: two writers that insert overlapping ids in different orders would deadlock.
         ordered = [batch.decisions[key] for key in sorted(batch.decisions)]
-        columns = decision_columns(ordered, self.encoding)
-        rows = await connection.fetch(query("insert_decisions"), self.bandit, *columns)
+        specs = [await self.spec(d.spec_hash, connection) or self.own_spec for d in ordered]
+        columns = decision_columns(ordered, [spec.context.version for spec in specs])
+        rows = await connection.fetch(query("insert_decisions"), self.bandit, self._stripe, *columns)
         inserted = {row["decision_id"] for row in rows}
         batch.stored.update((d.decision_id, d) for d in ordered if d.decision_id in inserted)
         others = [d.decision_id for d in ordered if d.decision_id not in inserted]
-        if others:
+        if others:  # committed by now: the insert waited for whoever was writing them
             batch.stored.update(await self._decisions(connection, others))
 
-    async def _append_rewards(self, connection: asyncpg.Connection, batch: Batch) -> None:
+    async def _append_rewards(self, connection: Connection, batch: Batch) -> None:
         # The bandit's row is locked in a statement of its own: the next statement then sees all that was
         # committed before the lock was granted.
         last = await connection.fetchval(query("lock_bandit"), self.bandit)
         keys = sorted(batch.rewards)
         for row in await connection.fetch(query("rewards_by_decision"), self.bandit, keys):
             batch.known[row["decision_id"]] = log_row_from(row)
-        fresh = []
+        fresh: list[RewardRow] = []
         for key in keys:
             draft, known = batch.rewards[key], batch.known.get(key)
-            stored = batch.stored.get(key)
-            if known is not None:
-                if not known.same_report(draft):
-                    batch.refused[key] = reward_conflict(known, draft)
-            elif stored is not None and stored != batch.decisions[key]:
-                batch.refused[key] = decision_conflict(stored, batch.decisions[key])
-            else:
+            if key in batch.refused:
+                continue
+            if known is None:
                 fresh.append(draft.numbered(last + len(fresh) + 1))
+            elif not known.same_report(draft):
+                batch.refused[key] = reward_conflict(known, draft)
         if fresh:
             await connection.execute(query("append_rewards"), self.bandit, *log_columns(fresh))
             await connection.execute(query("advance_bandit"), self.bandit, fresh[-1].seq)
@@ -120,33 +162,41 @@ class Store:
             )
         return found[decision_id]
 
-    async def _decisions(self, connection: asyncpg.Connection, ids: Sequence[str]) -> dict[str, Decision]:
+    async def _decisions(self, connection: Connection, ids: Sequence[str]) -> dict[str, Decision]:
         rows = await connection.fetch(query("decisions_by_id"), self.bandit, list(ids))
-        if any(row["spec_hash"] not in self._specs for row in rows):
-            await self.specs()
-        return {row["decision_id"]: decision_from(row, self._specs[row["spec_hash"]]) for row in rows}
+        found = {}
+        for row in rows:
+            spec = await self.spec(row["spec_hash"], connection)
+            if spec is not None:  # a foreign key sees to that
+                found[row["decision_id"]] = decision_from(row, spec)
+        return found
 
-    async def last_seq(self, connection: asyncpg.Connection | None = None) -> int:
+    async def last_seq(self, connection: Connection | None = None) -> int:
         """Number of the last row of the log."""
         return int(await (connection or self._pool).fetchval(query("last_seq"), self.bandit) or 0)
 
     async def log_after(self, seq: int, limit: int) -> list[tuple[RewardRow, dict[str, Any] | None]]:
-        """Rows above ``seq`` in order; beside each the decision's context where its φ is of another encoding."""
+        """Rows above ``seq`` in order; with the decision's context where φ is of another encoding."""
         rows = await self._pool.fetch(query("log_after"), self.bandit, seq, limit, self.encoding)
         return [
-            (log_row_from(row), None if row["context"] is None else json.loads(row["context"])) for row in rows
+            (log_row_from(row), None if row["context"] is None else json.loads(row["context"]))
+            for row in rows
         ]
 
-    async def raw_log(self, connection: asyncpg.Connection) -> list[asyncpg.Record]:
+    async def raw_log(self, connection: Connection) -> list[Row]:
         """The whole log as it is stored, for ``verify``."""
         return list(await connection.fetch(query("log_after"), self.bandit, 0, None, ""))
 
-    async def raw_decisions(self, connection: asyncpg.Connection) -> list[asyncpg.Record]:
+    async def raw_decisions(self, connection: Connection) -> list[Row]:
         """All decisions as they are stored, by what was known when they were made."""
         return list(await connection.fetch(query("decisions_by_state"), self.bandit))
 
+    async def counted_decisions(self, connection: Connection) -> int:
+        """How many decisions were counted when they were written."""
+        return int(await connection.fetchval(query("counted_decisions"), self.bandit))
+
     @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[asyncpg.Connection]:
+    async def snapshot(self) -> AsyncIterator[Connection]:
         """Give a connection on which several reads agree with each other."""
         async with (
             self._pool.acquire() as connection,
@@ -154,13 +204,9 @@ class Store:
         ):
             yield connection
 
-    async def abandon(self, decision_id: str, reported_at: float | None) -> None:
-        """Note that an execution was cancelled."""
-        await self._pool.execute(query("abandon"), self.bandit, decision_id, reported_at)
-
     async def counts(self) -> dict[str, int]:
         """How many decisions, rewards and abandoned executions are stored."""
-        return dict(await self._pool.fetchrow(query("counts"), self.bandit))
+        return dict(*await self._pool.fetch(query("counts"), self.bandit))
 
     async def save_sums(self, take: Callable[[int], tuple[int, Iterable[StoredBlock]]]) -> int:
         """Store the sums; returns the row that the stored sums go up to.
@@ -170,7 +216,8 @@ class Store:
         """
         key = (self.bandit, self.encoding, self.own_spec.bucket_rows)
         async with self._pool.acquire() as connection, connection.transaction():
-            stored = int(await connection.fetchval(query("lock_checkpoint"), *key) or 0)
+            await connection.execute(query("start_checkpoint"), *key)
+            stored = int(await connection.fetchval(query("lock_checkpoint"), *key))
             seq, taken = take(stored)
             # Spelled out before the next await: the blocks go on changing.
             blocks = [(arm, epoch, bucket, array_text(numbers)) for arm, epoch, bucket, numbers in taken]
@@ -182,14 +229,14 @@ class Store:
             await connection.execute(query("advance_checkpoint"), *key, seq)
         return seq
 
-    async def load_sums(self) -> tuple[int, list[StoredBlock]]:
-        """The stored sums and the row that they go up to."""
+    async def load_sums(self) -> tuple[int, int, list[StoredBlock]]:
+        """The last row of the log, the row that the stored sums go up to, and the sums."""
         async with self.snapshot() as connection:
-            return await self.read_sums(connection)
+            return await self.last_seq(connection), *await self.read_sums(connection, self.own_spec)
 
-    async def read_sums(self, connection: asyncpg.Connection) -> tuple[int, list[StoredBlock]]:
-        """``load_sums`` inside a snapshot."""
-        key = (self.bandit, self.encoding, self.own_spec.bucket_rows)
+    async def read_sums(self, connection: Connection, spec: BanditSpec) -> tuple[int, list[StoredBlock]]:
+        """The row that the stored sums of a spec go up to, and the sums."""
+        key = (self.bandit, spec.context.version, spec.bucket_rows)
         seq = await connection.fetchval(query("checkpoint_seq"), *key)
         rows = await connection.fetch(query("read_sums"), *key)
         return int(seq or 0), [(r["arm_id"], r["epoch"], r["bucket"], r["statistics"]) for r in rows]

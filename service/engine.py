@@ -1,7 +1,7 @@
 """``LearningEngine``: the learner, durable and shared, behind an asynchronous front.
 
-Decisions and rewards are rows in Postgres before anybody hears of them; the memory of the process is a prefix of
-the log, kept up by its own commits and by polling what other processes wrote.
+Decisions and rewards are rows in Postgres before anybody hears of them; the memory of the process is a prefix
+of the log, kept up by its own commits and by polling what other processes wrote.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ import time as clock
 import uuid
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ..bandit import Beliefs, BanditSpec, Decision, Learner, Receipt, VerifyReport
-from ..bandit.bandit import priced_report, same_request
+from ..bandit import BanditSpec, Beliefs, Decision, Learner, Receipt, VerifyReport
+from ..bandit.bandit import priced_report, same_request, unknown_decision
 from ..bandit.learner import checked_id
 from ..bandit.log import RewardRow
-from ..errors import DatabaseUnavailable
+from ..errors import DatabaseUnavailable, InputInvalid
 from ..features import Value
-from ..persistence.database import UNREACHABLE, connect, unavailable
+from ..persistence.database import close_pool, connect, reaching
 from ..persistence.embedded import EmbeddedServer, start
-from ..persistence.group_commit import GroupCommit
+from ..persistence.group_commit import GroupCommit, Written
 from ..persistence.replica import Replica
-from ..persistence.store import Store
+from ..persistence.store import Batch, Store, decision_conflict
+from .authentic import Authenticity
 from .execution import Execution
 from .settings import Settings
 from .verification import verify_log
@@ -45,7 +45,11 @@ class LearningEngine:
     """Selects arms and learns from outcomes, for many processes on one database. Made by ``open``."""
 
     def __init__(
-        self, spec: BanditSpec, learner: Learner, pool: Any, server: EmbeddedServer | None  # noqa: ANN401
+        self,
+        spec: BanditSpec,
+        learner: Learner,
+        pool: Any,
+        server: EmbeddedServer | None,
     ) -> None:
         self.spec = spec
         self._pool, self._server = pool, server
@@ -53,9 +57,10 @@ class LearningEngine:
         self._replica = Replica(learner, self._store)
         self._learner = learner
         self._known: OrderedDict[str, Decision] = OrderedDict()
+        self._behind: set[str] = set()  # among the known ones, those that may not be stored yet
         self._commit: GroupCommit
         self._tasks: set[asyncio.Task[None]] = set()
-        self._closed = False
+        self._closing: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(
@@ -65,6 +70,7 @@ class LearningEngine:
         *,
         data_home: Path | None = None,
         connections: int = 4,
+        patience_s: float = 5.0,
     ) -> Self:
         """Open the bandit of ``spec``, create it if it is new, and continue where its log ends.
 
@@ -73,11 +79,14 @@ class LearningEngine:
         dsn : a Postgres DSN; by default ``NYX_DATABASE_URL``, and without that an embedded server.
         data_home : folder of the embedded server; by default ``NYX_DATA_HOME``, or the user's data directory.
         connections : at most so many connections of this process.
+        patience_s : for so long a write is tried again while the database is away.
 
         Raises
         ------
-        DatabaseUnavailable, DatabaseSetupFailed, SchemaMismatch : the database cannot be used.
+        DatabaseUnavailable, DatabaseRefused, DatabaseSetupFailed, SchemaMismatch : the database is of no use.
+        InputInvalid : an argument is out of its domain.
         """
+        _check_arguments(spec, dsn, connections, patience_s)
         settings = Settings.read()
         await asyncio.to_thread(warm_up)
         learner = await asyncio.to_thread(Learner, spec)
@@ -85,24 +94,30 @@ class LearningEngine:
         dsn = dsn or (None if data_home else settings.database_url)
         if dsn is None:
             home = data_home or settings.data_home
-            server = await asyncio.to_thread(start, home, binaries=settings.postgres_bin)
+            server = await _started(home, settings.postgres_bin)
             dsn = server.dsn
             _LOG.info("using the embedded Postgres %s in %s", server.version, server.home)
         pool = None
         try:
             pool = await connect(dsn, connections=connections)
             engine = cls(spec, learner, pool, server)
-            await engine._store.register()  # noqa: SLF001 (a constructor)
-            await engine._replica.restore()  # noqa: SLF001
+            await engine._begin(patience_s)
         except BaseException:
-            if pool is not None:
-                await pool.close()
-            if server is not None:
-                await asyncio.to_thread(server.close)
+            try:
+                if pool is not None:
+                    await close_pool(pool)
+            finally:
+                if server is not None:
+                    await asyncio.to_thread(server.close)
             raise
-        engine._commit = GroupCommit(engine._store, engine._committed)  # noqa: SLF001
-        engine._spawn(engine._poll(), "poll")  # noqa: SLF001
         return engine
+
+    async def _begin(self, patience_s: float) -> None:
+        with reaching():
+            await self._store.register()
+            await self._replica.restore()
+        self._commit = GroupCommit(self._store, self._committed, patience_s=patience_s)
+        self._spawn(self._follow(), "follow")
 
     async def __aenter__(self) -> Self:
         return self
@@ -113,22 +128,32 @@ class LearningEngine:
         await self.close()
 
     async def close(self) -> None:
-        """Write what is waiting, store the sums, and let the database go; safe to call twice."""
-        if self._closed:
-            return
-        self._closed = True
+        """Write what is waiting, store the sums, and let the database go; safe to call twice.
+
+        Ends in bounded time also where the database is away; what could not be written then fails with
+        ``DatabaseUnavailable``. A caller who is cancelled meanwhile hears of it when all is closed.
+        """
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close(), name="nyx-close")
+        try:
+            await asyncio.shield(self._closing)
+        except asyncio.CancelledError:
+            await asyncio.wait([self._closing])
+            raise
+
+    async def _close(self) -> None:
         try:
             await self._commit.close()
             for task in list(self._tasks):
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-            with suppress(*UNREACHABLE):
-                await self._replica.checkpoint()
+            await self._checkpoint()
         finally:
-            with suppress(*UNREACHABLE, TimeoutError):
-                await asyncio.wait_for(self._pool.close(), 10.0)
-            if self._server is not None:
-                await asyncio.to_thread(self._server.close)
+            try:
+                await close_pool(self._pool)
+            finally:
+                if self._server is not None:
+                    await asyncio.to_thread(self._server.close)
 
     @property
     def state_seq(self) -> int:
@@ -152,8 +177,8 @@ class LearningEngine:
         decision_id : idempotency key, best one that a retry would send again: the same id returns the stored
             decision, whoever made it. Without one, the decision gets a random id.
         eligible, exclude : arm ids or strategy names; by default every arm is eligible.
-        durable : False returns before the decision is stored (``mode`` says ``write_behind``): faster, but lost
-            if the process dies within the next commit, and without idempotency across processes.
+        durable : False returns before the decision is stored (``mode`` says ``write_behind``): faster, but
+            lost if the process dies within the next commit, and without idempotency across processes.
 
         Raises
         ------
@@ -168,26 +193,37 @@ class LearningEngine:
         allowed = learner.arms.eligible(eligible, exclude)
         known = self._known.get(key)
         if known is not None:
-            return same_request(known, clean, allowed)
-        mode = "normal" if durable else "write_behind"
-        decision = learner.choose(clean, phi, key, allowed, time=clock.time(), mode=mode)
+            decision = same_request(known, clean, allowed)
+            if not durable or key not in self._behind:
+                return decision
+        else:
+            mode = "normal" if durable else "write_behind"
+            decision = learner.choose(clean, phi, key, allowed, time=clock.time(), mode=mode)
         if durable:
             written = await self._commit.write(decision)
             decision = same_request(written.decision or decision, clean, allowed)
+            self._behind.discard(key)
         else:
-            self._commit.enqueue(decision).add_done_callback(_log_failure)
+            stored = self._commit.enqueue(decision)
+            self._behind.add(key)
+            stored.add_done_callback(lambda done: self._stored_behind(decision, done))
         self._remember(decision)
         return decision
 
     async def update_reward(
-        self, decision: Decision | str, outcome: Any = None, *, reward: float | None = None  # noqa: ANN401
+        self,
+        decision: Decision | str,
+        outcome: Any = None,
+        *,
+        reward: float | None = None,
     ) -> Receipt:
         """Learn what a decision was worth, exactly once.
 
         Parameters
         ----------
         decision : the decision, or its id.
-        outcome, reward : exactly one: an ``Outcome``, which the spec's ``RewardSpec`` prices, or a number in [0, 1].
+        outcome, reward : exactly one: an ``Outcome``, which the spec's ``RewardSpec`` prices, or a number in
+            [0, 1].
 
         Returns
         -------
@@ -202,21 +238,31 @@ class LearningEngine:
         DatabaseUnavailable : the outcome could not be stored; send it again.
         """
         self._check_open()
-        stored: Decision | None
-        if isinstance(decision, Decision):
-            stored = self._known.get(decision.decision_id)
+        key = decision.decision_id if isinstance(decision, Decision) else checked_id(decision)
+        known = self._known.get(key)
+        carry = key in self._behind
+        if not isinstance(decision, Decision):
+            if known is None:
+                with reaching():
+                    known = await self._store.decision(key)
+            target = known
+        elif known is None:
+            await self._check_made(decision)
+            target, carry = decision, True
+        elif known == decision:
             target = decision
         else:
-            stored = self._known.get(checked_id(decision)) or await self._stored(decision)
-            target = stored
+            raise decision_conflict(known, decision)
         priced = priced_report(self.spec, target, outcome, reward)
-        draft = RewardRow.of(target, self._store.encoding, priced, outcome, clock.time())
+        draft = RewardRow.of(target, await self._encoding(target), priced, outcome, clock.time())
         # A decision that is known to be stored need not travel again.
-        written = await self._commit.write(target, draft, carry=stored is None or stored != target)
+        written = await self._commit.write(target, draft, carry=carry)
         row = written.row or draft
+        self._behind.discard(key)
         self._remember(target)
+        pricing = row.pricing
         return Receipt(
-            row.decision_id, row.seq, row.reward, written.applied, priced.components, priced.missing
+            key, row.seq, row.reward, written.applied, pricing["components"], tuple(pricing["missing"])
         )
 
     def execution(
@@ -229,74 +275,124 @@ class LearningEngine:
     ) -> Execution:
         """Select an arm, time the block, and report: ``async with engine.execution(context) as run``.
 
-        The block's exception is reported as a failure; a cancelled block is noted as abandoned and not learned from.
+        The block's exception is reported as a failure; a cancelled block is noted as abandoned and not
+        learned from.
         """
         return Execution(self, context, decision_id, eligible=eligible, exclude=exclude)
 
-    def beliefs(self, context: Mapping[str, Value], *, eligible: Iterable[str] | None = None) -> list[Beliefs]:
+    def beliefs(
+        self, context: Mapping[str, Value], *, eligible: Iterable[str] | None = None
+    ) -> list[Beliefs]:
         """Mean, sd and probability of each arm in a context, in the spec's order; changes nothing."""
         return self._learner.beliefs(context, eligible=eligible)
 
     async def abandon(self, decision: Decision) -> None:
         """Note that an execution was cancelled: its decision is not learned from."""
+        await asyncio.shield(self.abandon_soon(decision))
+
+    def abandon_soon(self, decision: Decision) -> asyncio.Future[Written]:
+        """``abandon`` without waiting: a cancelled caller has no time; closing waits for it."""
         self._check_open()
-        await self._commit.write(decision)
-        await self._store.abandon(decision.decision_id, clock.time())
+        noted = self._commit.enqueue(decision, abandoned_at=clock.time())
+        noted.add_done_callback(_log_failure)
+        return noted
 
     async def verify(self) -> VerifyReport:
         """Fold the stored log, re-derive every stored decision, and name the first row that differs."""
         self._check_open()
-        await self._replica.checkpoint()
-        return await verify_log(self._store)
+        with reaching():
+            await self._replica.checkpoint()
+            return await verify_log(self._store)
 
     async def counts(self) -> dict[str, int]:
         """How many decisions, rewards and abandoned executions are stored for this bandit."""
-        return await self._store.counts()
+        self._check_open()
+        with reaching():
+            return await self._store.counts()
 
-    async def _stored(self, decision_id: str) -> Decision:
-        try:
-            return await self._store.decision(decision_id)
-        except UNREACHABLE as error:
-            raise unavailable(f"{type(error).__name__}: {error}", "start it, then send the outcome again") from error
+    async def _check_made(self, decision: Decision) -> None:
+        """Raise unless a bandit of this name can have made a decision that comes from outside."""
+        with reaching():
+            spec = await self._store.spec(decision.spec_hash) if isinstance(decision.spec_hash, str) else None
+            if spec is None:
+                problem: str | None = "its spec has never been used with this bandit"
+            else:
+                problem = Authenticity(spec).problem(decision)
+            if problem is None and decision.state_seq > self.state_seq:
+                last = await self._store.last_seq()
+                if decision.state_seq > last:
+                    problem = f"it knows row {decision.state_seq} of a log with {last} rows"
+        if problem is not None:
+            raise InputInvalid(
+                f"the decision {decision.decision_id!r:.80} was not made by bandit '{self.spec.name}'",
+                expected="a decision as select_arm of this bandit returned it",
+                found=problem,
+                fix="pass that decision unchanged, or its id",
+            )
 
-    async def _committed(self, rows: list[RewardRow]) -> None:
-        """Fold what was just committed; other processes' rows may stand in between."""
-        if not self._replica.fold(rows):
-            # The rows are committed: if reading back fails, polling will catch up, and the caller was served.
-            with suppress(*UNREACHABLE):
-                await self._replica.catch_up()
-        if self._replica.seq - self._replica.stored_seq >= _CHECKPOINT_ROWS and not self._running("checkpoint"):
+    async def _encoding(self, decision: Decision) -> str:
+        """Hash of the encoding that made a decision's φ."""
+        if decision.spec_hash == self.spec.spec_hash:
+            return (
+                self._store.encoding
+            )  # without an await: a report on one's own decision cannot be cut off here
+        with reaching():
+            spec = await self._store.spec(decision.spec_hash)
+        if spec is None:
+            raise unknown_decision(self.spec.name, decision.decision_id)
+        return spec.context.version
+
+    def _stored_behind(self, decision: Decision, done: asyncio.Future[Written]) -> None:
+        key = decision.decision_id
+        if done.cancelled() or done.exception() is not None:
+            _LOG.error("write-behind decision '%s' was not stored: its outcome will bring it along", key)
+            return
+        self._behind.discard(key)
+        if done.result().decision not in {None, decision}:
+            _LOG.warning("write-behind decision '%s' was decided before by another process", key)
+            self._known.pop(key, None)
+
+    async def _committed(self, batch: Batch) -> None:
+        """Learn what was just committed; other processes' rows may stand in between."""
+        if not self._replica.fold(batch.appended) or self._replica.seq < batch.last_seq:
+            await self._replica.catch_up()
+        due = self._replica.seq - self._replica.stored_seq >= _CHECKPOINT_ROWS
+        if due and not any(task.get_name() == "nyx-checkpoint" for task in self._tasks):
             self._spawn(self._checkpoint(), "checkpoint")
 
-    async def _poll(self) -> None:
+    async def _follow(self) -> None:
+        """Learn what other processes commit."""
+        away = False
         while True:
             await asyncio.sleep(_POLL_S)
             try:
                 if await self._store.last_seq() > self._replica.seq:
                     await self._replica.catch_up()
-            except UNREACHABLE as error:
-                _LOG.warning("cannot follow the log: %s", type(error).__name__)
+                away = False
+            except Exception as error:  # noqa: BLE001 (whatever it is, the next round may pass)
+                if not away:
+                    _LOG.warning("cannot follow the log of bandit '%s': %r", self.spec.name, error)
+                away = True
 
     async def _checkpoint(self) -> None:
-        with suppress(*UNREACHABLE):
+        try:
             await self._replica.checkpoint()
+        except Exception as error:  # noqa: BLE001 (a cache: the log has everything)
+            _LOG.warning("cannot store the sums of bandit '%s': %r", self.spec.name, error)
 
-    def _spawn(self, work: Any, name: str) -> None:  # noqa: ANN401 (a coroutine)
+    def _spawn(self, work: Any, name: str) -> None:
         task = asyncio.create_task(work, name=f"nyx-{name}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    def _running(self, name: str) -> bool:
-        return any(task.get_name() == f"nyx-{name}" for task in self._tasks)
 
     def _remember(self, decision: Decision) -> None:
         self._known[decision.decision_id] = decision
         self._known.move_to_end(decision.decision_id)
         if len(self._known) > _REMEMBERED:
-            self._known.popitem(last=False)
+            self._behind.discard(self._known.popitem(last=False)[0])
 
     def _check_open(self) -> None:
-        if self._closed:
+        if self._closing is not None:
             raise DatabaseUnavailable(
                 "the engine is closed",
                 expected="a call inside 'async with await LearningEngine.open(…)'",
@@ -305,6 +401,46 @@ class LearningEngine:
             )
 
 
-def _log_failure(done: asyncio.Future[Any]) -> None:
-    if not done.cancelled() and done.exception() is not None:
-        _LOG.error("a write-behind decision was not stored: %s", done.exception())
+def _check_arguments(spec: object, dsn: object, connections: object, patience_s: object) -> None:
+    number = (
+        isinstance(patience_s, (int, float)) and not isinstance(patience_s, bool) and 0 <= patience_s < 3600
+    )
+    checks = [
+        (isinstance(spec, BanditSpec), "spec", "a BanditSpec", spec),
+        (dsn is None or isinstance(dsn, str), "dsn", "a string such as postgresql://user@host/database", dsn),
+        (
+            type(connections) is int and 1 <= connections <= 1000,
+            "connections",
+            "an integer from 1 to 1000",
+            connections,
+        ),
+        (number, "patience_s", "seconds from 0 to below 3600", patience_s),
+    ]
+    for good, name, expected, found in checks:
+        if not good:
+            raise InputInvalid(
+                f"'{name}' of LearningEngine.open is unusable",
+                expected=expected,
+                found=f"{type(found).__name__}: {found!r:.100}" if name != "dsn" else type(found).__name__,
+                fix=f"correct {name}",
+            )
+
+
+async def _started(home: Path, binaries: Path | None) -> EmbeddedServer:
+    starting = asyncio.ensure_future(asyncio.to_thread(start, home, binaries=binaries))
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        # The thread cannot be stopped: what it starts must not be left behind.
+        starting.add_done_callback(_close_started)
+        raise
+
+
+def _close_started(starting: asyncio.Future[EmbeddedServer]) -> None:
+    if not starting.cancelled() and starting.exception() is None:
+        starting.result().close()
+
+
+def _log_failure(noted: asyncio.Future[Written]) -> None:
+    if not noted.cancelled() and noted.exception() is not None:
+        _LOG.warning("an abandoned execution was not noted: %s", noted.exception())

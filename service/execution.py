@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time as clock
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from ..bandit import Decision, Receipt
-from ..errors import InputInvalid
+from ..errors import InputInvalid, NyxError, OutcomeInvalid
 from ..features import Value
 from ..rewards import Outcome
 
@@ -18,14 +19,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Execution"]
 
+_LOG = logging.getLogger("nyx_learning")
+
 
 class Execution:
     """The block of ``async with engine.execution(context) as run``.
 
-    ``run.decision`` says what to run; ``run.report(...)`` adds fields of ``Outcome``, later calls winning. When the
-    block ends, the outcome is stored: success unless reported otherwise, with the measured duration unless one was reported. An
-    exception is a failure with the exception's class as error code, and passes on; a cancelled block is
-    abandoned: its decision stays without a reward. ``run.receipt`` is there behind the block.
+    ``run.decision`` says what to run; ``run.report(...)`` adds fields of ``Outcome``, later calls winning.
+    When the block ends, the outcome is stored: success unless reported otherwise, with the measured duration
+    unless one was reported. An exception is a failure with the exception's class as error code, and passes on
+    (also where the report itself fails: that is logged); a cancelled block is abandoned: its decision stays
+    without a reward. ``run.receipt`` is there behind the block. Who is cancelled while the outcome is being
+    stored loses nothing: it is stored all the same.
     """
 
     def __init__(
@@ -40,32 +45,46 @@ class Execution:
         self._engine, self._context, self._decision_id = engine, context, decision_id
         self._eligible, self._exclude = eligible, exclude
         self._fields: dict[str, Any] = {}
+        self._entered = self._ended = False
         self._started = 0.0
         self.decision: Decision
         self.receipt: Receipt | None = None
 
-    def report(self, **fields: Any) -> None:  # noqa: ANN401 (fields of Outcome)
+    def report(self, **fields: Any) -> None:
         """Note fields of the outcome, for example ``quality=0.9``; checked at once.
 
         Raises
         ------
         OutcomeInvalid : an unknown field or a value out of range; what was reported before stays.
+        InputInvalid : the block has ended.
         """
+        if self._ended:
+            raise InputInvalid(
+                "the execution has ended, and its outcome is stored",
+                expected="report(…) inside the 'async with' block",
+                found=f"a report of {sorted(fields)} behind it",
+                fix="report before the block ends",
+            )
         merged = {**self._fields, **fields}
         Outcome(**{"success": True, **merged})
         self._fields = merged
 
     async def __aenter__(self) -> Self:
-        if self._started:
+        if self._entered:
             raise InputInvalid(
                 "an execution was entered twice",
                 expected="one 'async with' for each engine.execution(…)",
                 found="a second one",
                 fix="call engine.execution(context) again for the next run",
             )
-        self.decision = await self._engine.select_arm(
-            self._context, self._decision_id, eligible=self._eligible, exclude=self._exclude
-        )
+        self._entered = True
+        try:
+            self.decision = await self._engine.select_arm(
+                self._context, self._decision_id, eligible=self._eligible, exclude=self._exclude
+            )
+        except BaseException:
+            self._entered = False  # nothing was begun: a retry may use the same object
+            raise
         self._started = clock.perf_counter()
         return self
 
@@ -73,13 +92,27 @@ class Execution:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         seconds = clock.perf_counter() - self._started
-        if error is not None and not isinstance(error, Exception):
-            # Cancelled, or the interpreter is going down: nobody knows what it would have been worth.
-            if isinstance(error, asyncio.CancelledError):
-                await asyncio.shield(self._engine.abandon(self.decision))
+        self._ended = True
+        if error is None:
+            outcome = Outcome(**{"success": True, "duration_s": seconds, **self._fields})
+            # Cancelled in here, the outcome is stored all the same: it was handed over before the first wait.
+            self.receipt = await self._engine.update_reward(self.decision, outcome)
             return
-        fields = {"success": error is None, "duration_s": seconds, **self._fields}
-        if error is not None:
-            fields["success"] = False
-            fields["error_codes"] = (*fields.get("error_codes", ()), type(error).__name__)
-        self.receipt = await self._engine.update_reward(self.decision, Outcome(**fields))
+        # The block's own exception passes on, whatever becomes of the report on it.
+        try:
+            if isinstance(error, Exception):
+                self.receipt = await self._engine.update_reward(self.decision, self._failure(error, seconds))
+            elif isinstance(error, asyncio.CancelledError):
+                self._engine.abandon_soon(self.decision)
+        except NyxError as problem:
+            _LOG.warning(
+                "the outcome of decision '%s' was not stored: %s", self.decision.decision_id, problem
+            )
+
+    def _failure(self, error: Exception, seconds: float) -> Outcome:
+        fields = {"duration_s": seconds, **self._fields, "success": False}
+        codes = tuple(fields.get("error_codes", ()))
+        try:
+            return Outcome(**{**fields, "error_codes": (*codes, type(error).__name__)})
+        except OutcomeInvalid:  # a class with a name that is no error code, or too many codes
+            return Outcome(**fields)

@@ -1,8 +1,34 @@
+-- name: has_migrations
+SELECT to_regclass('nyx.migration') IS NOT NULL;
+
+-- name: lock_migrations
+SELECT pg_advisory_xact_lock($1);
+
+-- name: create_schema
+CREATE SCHEMA IF NOT EXISTS nyx;
+
+-- name: create_migrations
+CREATE TABLE IF NOT EXISTS nyx.migration (
+    number      integer PRIMARY KEY,
+    name        text NOT NULL,
+    checksum    text NOT NULL,
+    applied_at  timestamptz NOT NULL DEFAULT now()
+);
+
+-- name: migrations
+SELECT number, name, checksum FROM nyx.migration ORDER BY number;
+
+-- name: note_migration
+INSERT INTO nyx.migration (number, name, checksum) VALUES ($1, $2, $3);
+
 -- name: register_bandit
 INSERT INTO nyx.bandit (bandit) VALUES ($1) ON CONFLICT DO NOTHING;
 
 -- name: register_spec
 INSERT INTO nyx.spec (bandit, spec_hash, document) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING;
+
+-- name: spec
+SELECT document FROM nyx.spec WHERE bandit = $1 AND spec_hash = $2;
 
 -- name: specs
 SELECT spec_hash, document FROM nyx.spec WHERE bandit = $1 ORDER BY created_at, spec_hash;
@@ -11,25 +37,37 @@ SELECT spec_hash, document FROM nyx.spec WHERE bandit = $1 ORDER BY created_at, 
 SELECT last_seq FROM nyx.bandit WHERE bandit = $1;
 
 -- name: lock_bandit
-SELECT last_seq FROM nyx.bandit WHERE bandit = $1 FOR UPDATE;
+-- Not FOR UPDATE: that one waits for every transaction that has inserted a row which refers to the bandit, and two
+-- such transactions that both want it wait for each other.
+SELECT last_seq FROM nyx.bandit WHERE bandit = $1 FOR NO KEY UPDATE;
 
 -- name: advance_bandit
 UPDATE nyx.bandit SET last_seq = $2 WHERE bandit = $1;
 
 -- name: insert_decisions
-INSERT INTO nyx.decision
-    (bandit, decision_id, spec_hash, encoding, state_seq, decided_at, context, phi, eligible, stages, pmf, arm_id,
-     propensity, epoch, reason, mode, digest)
-SELECT $1, d.decision_id, d.spec_hash, d.encoding, d.state_seq, d.decided_at, d.context::json, d.phi::integer[],
-       d.eligible::integer[], d.stages::json, d.pmf::bigint[], d.arm_id, d.propensity, d.epoch, d.reason, d.mode,
-       d.digest
-FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::float8[], $7::text[], $8::text[], $9::text[],
-            $10::text[], $11::text[], $12::text[], $13::float8[], $14::integer[], $15::text[], $16::text[],
-            $17::text[])
-     AS d (decision_id, spec_hash, encoding, state_seq, decided_at, context, phi, eligible, stages, pmf, arm_id,
-           propensity, epoch, reason, mode, digest)
-ON CONFLICT (bandit, decision_id) DO NOTHING
-RETURNING decision_id;
+WITH inserted AS (
+    INSERT INTO nyx.decision
+        (bandit, decision_id, spec_hash, encoding, state_seq, decided_at, context, phi, eligible, stages, pmf, arm_id,
+         propensity, epoch, reason, mode, digest)
+    SELECT $1, d.decision_id, d.spec_hash, d.encoding, d.state_seq, d.decided_at, d.context::json, d.phi::integer[],
+           d.eligible::integer[], d.stages::json, d.pmf::bigint[], d.arm_id, d.propensity, d.epoch, d.reason, d.mode,
+           d.digest
+    FROM unnest($3::text[], $4::text[], $5::text[], $6::bigint[], $7::float8[], $8::text[], $9::text[], $10::text[],
+                $11::text[], $12::text[], $13::text[], $14::float8[], $15::integer[], $16::text[], $17::text[],
+                $18::text[])
+         AS d (decision_id, spec_hash, encoding, state_seq, decided_at, context, phi, eligible, stages, pmf, arm_id,
+               propensity, epoch, reason, mode, digest)
+    ON CONFLICT (bandit, decision_id) DO NOTHING
+    RETURNING decision_id
+), counting AS (
+    INSERT INTO nyx.counted AS c (bandit, stripe, decisions)
+    SELECT $1, $2, count(*) FROM inserted HAVING count(*) > 0
+    ON CONFLICT (bandit, stripe) DO UPDATE SET decisions = c.decisions + EXCLUDED.decisions
+)
+SELECT decision_id FROM inserted;
+
+-- name: counted_decisions
+SELECT coalesce(sum(decisions), 0)::bigint FROM nyx.counted WHERE bandit = $1;
 
 -- name: decisions_by_id
 SELECT * FROM nyx.decision WHERE bandit = $1 AND decision_id = ANY ($2::text[]);
@@ -61,7 +99,9 @@ ORDER BY l.seq
 LIMIT $3;
 
 -- name: abandon
-INSERT INTO nyx.abandoned (bandit, decision_id, reported_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING;
+INSERT INTO nyx.abandoned (bandit, decision_id, reported_at)
+SELECT $1, a.decision_id, a.reported_at FROM unnest($2::text[], $3::float8[]) AS a (decision_id, reported_at)
+ON CONFLICT DO NOTHING;
 
 -- name: counts
 SELECT (SELECT count(*) FROM nyx.decision WHERE bandit = $1) AS decisions,
