@@ -7,9 +7,9 @@ from math import sqrt
 
 import numpy as np
 
-from ... import ieee
 from .. import kernels
 from .base import Floats, Mask, Policy, Setting
+from .hierarchical import HierarchicalModel
 
 __all__ = ["HierTs"]
 
@@ -17,153 +17,40 @@ __all__ = ["HierTs"]
 class HierTs(Policy):
     """One Bayesian linear model for all arms; an arm is chosen as often as it is the best under it.
 
-        r = m + φ·θ₀ + φ·θ_s + z·λ_s + noise
+        r = m + φ·θ₀ + φ·θ_s + z·λ_s + noise,   p_a = Σ_ratios w·P(arm a's part is the best)
 
-    θ₀: overall level and context effects, shared by all arms; θ_s: a strategy's own level and its strategy ×
-    context interactions; λ_s: effects of its parameter levels z. Each kind of effect has a prior sd. What one arm
-    teaches about a context, or one parameter level about a strategy, is at once known of the others.
+    ``policies.hierarchical`` tells the model and its settings. The pmf is that of independent normals with
+    the posterior marginals of the arm-dependent part φ·θ_s + z·λ_s: uncertainty that all arms share cannot
+    change which of them is best. It is an integral computed by quadrature, so that the propensity is exact.
+    The pmfs of the ratios are weighed by their posterior probabilities.
 
-    * The noise variance is read from the sums (normal–inverse-gamma: prior ``noise``, worth ``noise_weight``
-      rewards); all prior sds are in units of it, so rewards of small spread need no other settings.
-    * All prior sds at once are multiplied by ``ratio_low`` or ``ratio_high``; their posterior probabilities (by
-      marginal likelihood) weigh the two pmfs.
-    * The pmf is that of independent normals with the posterior marginals of the arm-dependent part
-      φ·θ_s + z·λ_s: uncertainty that all arms share cannot change which of them is best. It is an integral
-      computed by quadrature, so that the propensity is exact.
-    * The sd that is sampled is the posterior sd times min(1, ``caution``·√(1 + n/``caution_rows``)): greedy
-      while there are few rewards to spend, in full later, so that it never locks in.
-
-    The sds of a feature's columns are divided by √(number of features), so that a wide context is
-    not taken for a wild one.
+    The sd that is sampled is the posterior sd times min(1, ``caution``·√(1 + n/``caution_rows``)): greedy
+    while there are few rewards to spend, in full later, so that it never locks in.
 
     Choose it when contexts recur or arms share parameters, and when some hundred rewards must be enough.
 
     References
     ----------
-    Russo et al. (2018), A Tutorial on Thompson Sampling, §§3–4; Gelman et al. (2013), Bayesian Data Analysis,
-    ch. 14 (conjugate linear model); Hong et al. (2022), Hierarchical Bayesian Bandits, AISTATS.
+    Russo et al. (2018), A Tutorial on Thompson Sampling, §§3–4; Hong et al. (2022), Hierarchical Bayesian
+    Bandits, AISTATS.
     """
 
     def __init__(self, setting: Setting) -> None:
-        arms, d = setting.arms, setting.dimension
-        number = setting.number
-        self._center = number("mean")
-        self._noise, self._noise_weight = number("noise"), number("noise_weight")
-        self._caution, self._caution_rows = number("caution"), number("caution_rows")
-        ratios = (number("ratio_low"), number("ratio_high"))
-        if ratios[0] == ratios[1]:
-            ratios = ratios[:1]
-        counts = [sum(len(values) for values in s.parameters.values()) for s in arms.strategies]
-        nodes, size, k, r = len(counts), d + max(counts), len(arms), len(ratios)
-        self._spans = np.array([arms.spans[s.name].start for s in arms.strategies] + [k], np.int64)
-        self._sizes = np.array([d + count for count in counts], np.int64)
-        self._levels = _level_columns(setting)
-        self._node_of = np.repeat(np.arange(nodes), np.diff(self._spans))
-
-        features = max(1, len(set(setting.groups)))
-        root = [number("sd_global")] + [number("sd_context") / sqrt(features)] * (d - 1)
-        node = [number("sd_strategy")] + [number("sd_interaction") / sqrt(features)] * (d - 1)
-        node += [number("sd_parameter")] * (size - d)
-        scale = np.array(ratios)[:, None] ** 2
-        self._root_precision = self._noise / (np.array(root)[None, :] ** 2 * scale)
-        self._node_precision = self._noise / (np.array(node)[None, :] ** 2 * scale)
-        self._prior_logdet = np.array(
-            [
-                sum(ieee.log(float(p)) for p in self._root_precision[i])
-                + sum(ieee.log(float(p)) for n in self._sizes for p in self._node_precision[i, :n])
-                for i in range(r)
-            ]
-        )
-        self._u = np.zeros((r, nodes, size, size))
-        self._v = np.zeros((r, nodes, size, d))
-        self._z = np.zeros((r, nodes, size))
-        self._schur = np.zeros((r, nodes, d, d))
-        self._reduced = np.zeros((r, nodes, d))
-        self._scalars = np.zeros((r, nodes, 4))
-        self._u0, self._mean0 = np.zeros((r, d, d)), np.zeros((r, d))
-        self._sigma2, self._weight = np.zeros(r), np.zeros(r)
-        self._raw, self._rhs, self._work = np.zeros((size, size)), np.zeros(size), np.zeros((4, size))
-        self._mean, self._own, self._whole = np.zeros((r, k)), np.zeros((r, k)), np.zeros((r, k))
-        self._sd, self._part = np.zeros(k), np.zeros(k)
-        self._n = 0.0
+        self._model = HierarchicalModel(setting)
+        self._caution, self._caution_rows = setting.number("caution"), setting.number("caution_rows")
+        self._sd, self._part = np.zeros(len(setting.arms)), np.zeros(len(setting.arms))
 
     def refresh(self, reading: Floats, changed: Sequence[int]) -> None:  # noqa: D102
-        for node in sorted({int(self._node_of[arm]) for arm in changed}):
-            kernels.hierarchical.refresh_node(
-                node,
-                reading,
-                self._spans,
-                self._sizes,
-                self._levels,
-                self._center,
-                self._node_precision,
-                self._u,
-                self._v,
-                self._z,
-                self._schur,
-                self._reduced,
-                self._scalars,
-                self._raw,
-                self._rhs,
-            )
-        self._n = kernels.hierarchical.refresh_root(
-            self._root_precision,
-            self._prior_logdet,
-            self._noise,
-            self._noise_weight,
-            self._schur,
-            self._reduced,
-            self._scalars,
-            self._u0,
-            self._mean0,
-            self._sigma2,
-            self._weight,
-        )
+        self._model.refresh(reading, changed)
 
     def pmf(self, phi: Floats, eligible: Mask, out: Floats) -> None:  # noqa: D102
-        self._score(phi)
-        caution = min(1.0, self._caution * sqrt(1.0 + self._n / self._caution_rows))
+        model = self._model
+        model.score(phi)
+        caution = min(1.0, self._caution * sqrt(1.0 + model.n / self._caution_rows))
         kernels.hierarchical.mixture_pmf(
-            self._mean, self._own, self._weight, caution, eligible, self._sd, self._part, out
+            model.mean, model.own, model.weight, caution, eligible, self._sd, self._part, out
         )
 
     def beliefs(self, phi: Floats) -> tuple[Floats, Floats]:  # noqa: D102
-        self._score(phi)
-        weight = self._weight[:, None]
-        mean = (weight * self._mean).sum(axis=0)
-        spread = (weight * (self._whole + (self._mean - mean) ** 2)).sum(axis=0)
-        return mean, np.sqrt(spread)
-
-    def _score(self, phi: Floats) -> None:
-        kernels.hierarchical.score(
-            phi,
-            self._spans,
-            self._sizes,
-            self._levels,
-            self._center,
-            self._u,
-            self._v,
-            self._z,
-            self._u0,
-            self._mean0,
-            self._sigma2,
-            self._mean,
-            self._own,
-            self._whole,
-            self._work,
-        )
-
-
-def _level_columns(setting: Setting) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
-    """Column of each arm's parameter levels among its strategy's λ (K, P); −1 where it has fewer parameters."""
-    arms = setting.arms
-    most = max(len(strategy.parameters) for strategy in arms.strategies)
-    columns = np.full((len(arms), max(1, most)), -1, np.int64)
-    for strategy in arms.strategies:
-        sizes = [len(strategy.parameters[key]) for key in sorted(strategy.parameters)]
-        for arm in arms.spans[strategy.name]:
-            offset = 0
-            for p, size in enumerate(sizes):
-                columns[arm, p] = offset + arms[arm].levels[p]
-                offset += size
-    return columns
+        self._model.score(phi)
+        return self._model.moments()
