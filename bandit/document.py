@@ -24,6 +24,7 @@ from ..features import Encoder
 from .choice import TOTAL, Keyed
 from .decision import Decision, Receipt, Stage
 from .fixed_point import reward_to_fixed
+from .learner import Learner
 from .spec import BanditSpec
 from .sums import Sums
 
@@ -111,8 +112,9 @@ def _content(body: Mapping[str, Any]) -> Content:
         if decision.decision_id in decisions:
             _contradiction(decision.decision_id, "stands there twice")
         decisions[decision.decision_id] = decision
-    stored = Sums.from_dict(body["sums"], len(spec.arms), encoder.dimension, spec.bucket_rows)
-    folded = Sums(len(spec.arms), encoder.dimension, spec.bucket_rows)
+    learner = Learner(spec)
+    folded = learner.sums
+    stored = Sums.from_dict(body["sums"], len(spec.arms), encoder.dimension, spec.bucket_rows, folded.further)
     folded.epochs = list(stored.epochs)
     receipts: dict[str, Receipt] = {}
     for seq, document in enumerate(body["rewards"], start=1):
@@ -122,8 +124,7 @@ def _content(body: Mapping[str, Any]) -> Content:
             _contradiction(receipt.decision_id, f"is rewarded twice, or by row {seq}, which it knew")
         receipts[receipt.decision_id] = receipt
         units = reward_to_fixed(receipt.reward)
-        folded.absorb(decision.arm, decision.epoch, seq, decision.phi, units)
-        folded.seq = seq
+        learner.absorb(decision, units, seq)
     if folded.to_dict() != stored.to_dict():
         raise _damaged("sums that are not those of the rewards")
     for decision in decisions.values():

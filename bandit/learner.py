@@ -12,7 +12,7 @@ from ..features.encoding import groups
 from . import kernels
 from .choice import TOTAL, Keyed
 from .decision import Beliefs, Decision, Stage
-from .policies import Setting, build
+from .policies import CATALOG, Setting, build
 from .policies.base import Floats
 from .spec import BanditSpec
 from .sums import Sums
@@ -33,7 +33,7 @@ class Learner:
     def __init__(self, spec: BanditSpec, sums: Sums | None = None) -> None:
         self.spec, self.arms = spec, spec.arms
         self.encoder = Encoder(spec.context)
-        self.sums = sums or Sums(len(self.arms), self.encoder.dimension, spec.bucket_rows)
+        self.sums = _fitting(spec, sums, self.encoder.dimension)
         self.sums.stale.update(range(len(self.arms)))  # another policy may have read these sums before
         self._setting = Setting(self.arms, tuple(groups(spec.context)), spec.baseline, spec.policy.parameters)
         self._policy = build(spec.policy.name, self._setting)
@@ -123,8 +123,16 @@ class Learner:
         InputInvalid : ``seq`` is not the next number; nothing has changed.
         """
         self.sums.expect(seq)
-        self.sums.absorb(decision.arm, decision.epoch, seq, decision.phi, reward)
+        further = self.increments(decision, reward, seq)
+        self.sums.absorb(decision.arm, decision.epoch, seq, decision.phi, reward, further=further)
         self.sums.seq = seq
+
+    def increments(self, decision: Decision, reward: int, seq: int) -> tuple[int, ...]:
+        """What the row adds to the further statistics that the policy declares; mostly nothing."""
+        if not self.sums.further:
+            return ()
+        chosen = decision.reason != "holdout"
+        return self._policy.increments(decision.propensity if chosen else 0.0, reward, seq)
 
     def beliefs(
         self, context: Mapping[str, Value], *, eligible: Iterable[str] | None = None
@@ -155,6 +163,21 @@ class Learner:
         self._units[:] = 0
         self._units[arm] = TOTAL
         return self._units
+
+
+def _fitting(spec: BanditSpec, sums: Sums | None, dimension: int) -> Sums:
+    """New sums, or the given ones if they hold what the spec's policy reads; ``InputInvalid`` otherwise."""
+    further = CATALOG[spec.policy.name].statistics
+    if sums is None:
+        return Sums(len(spec.arms), dimension, spec.bucket_rows, len(further))
+    if sums.further == len(further):
+        return sums
+    raise InputInvalid(
+        f"the sums are not those that policy '{spec.policy.name}' reads",
+        expected=f"{len(further)} further statistics {list(further)}",
+        found=f"{sums.further}",
+        fix="refold the sums from the log with this spec",
+    )
 
 
 def _numbers(phi: Sequence[int]) -> Floats:

@@ -25,37 +25,51 @@ BlockKey = tuple[int, int, int]
 _MAX_ROWS = (1 << 31) - 1  # each adds at most 2³² to Σr² and Σφ²: 2³¹ of them would not fit 64 bits
 
 
-def width(dimension: int) -> int:
-    """Length of a statistics vector for φ of ``dimension`` columns: n, Σr, Σr², Σφr, Σφφᵀ (one triangle)."""
-    return 3 + dimension + dimension * (dimension + 1) // 2
+def width(dimension: int, further: int = 0) -> int:
+    """Length of a statistics vector for φ of ``dimension`` columns: n, Σr, Σr², Σφr, Σφφᵀ (one triangle), and
+    ``further`` statistics of the policy's own.
+    """
+    return 3 + dimension + dimension * (dimension + 1) // 2 + further
 
 
 class Sums:
-    """The integer statistics of ``arms`` arms over φ of ``dimension`` columns.
+    """The integer statistics of ``arms`` arms over φ of ``dimension`` columns, and ``further`` ones of the
+    policy.
 
     ``totals`` (arms, width) int64 and ``reading`` (arms, width) float64 are caches over the blocks of each
     arm's present epoch; ``stale`` names the arms whose reading must be refreshed before use.
     """
 
-    def __init__(self, arms: int, dimension: int, bucket_rows: int) -> None:
-        self.arms, self.dimension, self.bucket_rows = arms, dimension, bucket_rows
+    def __init__(self, arms: int, dimension: int, bucket_rows: int, further: int = 0) -> None:
+        self.arms, self.dimension, self.bucket_rows, self.further = arms, dimension, bucket_rows, further
+        self.width = width(dimension, further)
         self.blocks: dict[BlockKey, npt.NDArray[np.int64]] = {}
         self.epochs = [0] * arms
         self.seq = 0
-        self.totals = np.zeros((arms, width(dimension)), np.int64)
-        self.reading = np.zeros((arms, width(dimension)), np.float64)
+        self.totals = np.zeros((arms, self.width), np.int64)
+        self.reading = np.zeros((arms, self.width), np.float64)
         self.stale: set[int] = set(range(arms))
 
-    def absorb(self, arm: int, epoch: int, seq: int, phi: Sequence[int], reward: int, sign: int = 1) -> None:
+    def absorb(
+        self,
+        arm: int,
+        epoch: int,
+        seq: int,
+        phi: Sequence[int],
+        reward: int,
+        sign: int = 1,
+        further: Sequence[int] = (),
+    ) -> None:
         """Add (or with ``sign=-1`` take back) the row of one rewarded decision.
 
         ``phi`` and ``reward`` are in units of 2⁻¹⁶; ``seq`` is the row's number, and decides the bucket that
-        the row was added to, also when it is taken back.
+        the row was added to, also when it is taken back. ``further``: what the policy's ``increments`` says
+        of it.
         """
         key = (arm, epoch, seq // self.bucket_rows)
         block = self.blocks.get(key)
         if block is None:
-            block = self.blocks[key] = np.zeros(width(self.dimension), np.int64)
+            block = self.blocks[key] = np.zeros(self.width, np.int64)
         count = self.totals[arm, 0] if epoch == self.epochs[arm] else block[0]
         if sign > 0 and count >= _MAX_ROWS:
             raise InputInvalid(
@@ -70,6 +84,9 @@ class Sums:
         else:
             total = np.zeros_like(block)
         kernels.statistics.accumulate(block, total, np.array(phi, np.int64), reward, sign)
+        for column, value in enumerate(further, self.width - self.further):
+            block[column] += sign * value
+            total[column] += sign * value
 
     def expect(self, seq: int) -> None:
         """Raise ``InputInvalid`` unless ``seq`` is the number of the next row."""
@@ -119,14 +136,16 @@ class Sums:
         }
 
     @classmethod
-    def from_dict(cls, document: Mapping[str, Any], arms: int, dimension: int, bucket_rows: int) -> Sums:
+    def from_dict(
+        cls, document: Mapping[str, Any], arms: int, dimension: int, bucket_rows: int, further: int = 0
+    ) -> Sums:
         """The sums that ``to_dict`` wrote, for a spec of the same shape.
 
         Raises
         ------
         DocumentInvalid : another shape, or not integers.
         """
-        sums = cls(arms, dimension, bucket_rows)
+        sums = cls(arms, dimension, bucket_rows, further)
         if not isinstance(document, Mapping):
             document = {}
         epochs: Any = document.get("epochs")
@@ -141,7 +160,7 @@ class Sums:
                 fix="load the sums with the spec that wrote them, or refold them from the log",
             )
         sums.seq, sums.epochs = _natural(document.get("seq")), list(epochs)
-        size = 3 + width(dimension)
+        size = 3 + sums.width
         for row in blocks:
             known = _integers(row, size) and 0 <= row[0] < arms and 0 <= row[1] <= sums.epochs[row[0]]
             if not known or row[2] < 0 or row[3] < 0 or tuple(row[:3]) in sums.blocks:

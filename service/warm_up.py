@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..bandit import Bandit, BanditSpec, PolicySpec, Strategy
 from ..bandit.policies import CATALOG
+from ..bandit.policies.catalog import example_parameters
 from ..features import ContextSchema, Flag
 
 __all__ = ["warm_up"]
@@ -17,7 +18,7 @@ def warm_up() -> None:
                 name="warm-up",
                 strategies=[Strategy("a"), Strategy("b", {"n": [1, 2]})],
                 context=ContextSchema(flag=Flag()),
-                policy=PolicySpec(policy),
+                policy=PolicySpec(policy, **example_parameters(policy)),
                 baseline_arm="a",
             )
         )

@@ -34,6 +34,11 @@ class Setting:
         """Columns of φ, the leading 1 included."""
         return 1 + len(self.groups)
 
+    @property
+    def further(self) -> int:
+        """Column of the first further statistic (``Entry.statistics``) in a reading."""
+        return 3 + self.dimension + self.dimension * (self.dimension + 1) // 2
+
     def number(self, name: str) -> float:
         """A numeric parameter."""
         return float(self.parameters[name])
@@ -42,8 +47,8 @@ class Setting:
 class Policy(ABC):
     """A pure reading of the sums: (sums, φ, eligible arms) → probability of each arm.
 
-    A policy may cache what it computes from the sums in ``refresh``, but the cache must be a pure function of the
-    sums: which rewards came in which order, or were taken back, must leave no trace in its bits.
+    A policy may cache what it computes from the sums in ``refresh``, but the cache must be a pure function of
+    the sums: which rewards came in which order, or were taken back, must leave no trace in its bits.
     """
 
     @abstractmethod
@@ -54,11 +59,21 @@ class Policy(ABC):
         ``changed`` differ from the last call. On the first call, every row is listed.
         """
 
+    def increments(self, propensity: float, reward: int, seq: int) -> tuple[int, ...]:  # noqa: ARG002
+        """What one rewarded decision adds to the further statistics of its arm, in units of 2⁻³².
+
+        One integer for each name in the catalog entry's ``statistics``; a pure function, so that the row can
+        be added in any order and taken back. ``propensity``: the logged one, or 0 where the policy did not
+        choose (a holdout cohort). ``reward``: in units of 2⁻¹⁶. ``seq``: the row's number, from 1.
+        """
+        return ()
+
     @abstractmethod
     def pmf(self, phi: Floats, eligible: Mask, out: Floats) -> None:
         """Write the probability of each arm into ``out`` (K,): ≥ 0, 0 where not eligible, sum 1 (± 1e-9).
 
-        ``phi`` (D,) is the encoded context, ``eligible`` (K,) has at least one True. Arms that tie share mass.
+        ``phi`` (D,) is the encoded context, ``eligible`` (K,) has at least one True. Arms that tie share
+        mass.
         """
 
     @abstractmethod

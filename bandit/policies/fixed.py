@@ -13,8 +13,8 @@ __all__ = ["Fixed"]
 class Fixed(Policy):
     """The named arm (``arm``, by default the spec's baseline arm) with probability 1.
 
-    A strategy with several arms shares the mass equally among them. Where none of them is eligible, all eligible
-    arms share it. Choose it as the static yardstick, or to serve one arm while everything is logged.
+    A strategy with several arms shares the mass equally among them. Where none of them is eligible, all
+    eligible arms share it. Choose it as the static yardstick, or to serve one arm while everything is logged.
 
     Raises
     ------

@@ -18,8 +18,8 @@ class Ucb1(Policy):
         index_a = m̂_a + √(α ln t / 2n_a),   t = Σ n
 
     α = 4 is UCB1; α = 1 is the tighter bound of most experiments. Regret is at most
-    Σ 8 ln T/Δ + (1 + π²/3) ΣΔ for α = 4 and rewards in [0, 1]. Choose it where context does not matter and every
-    decision must be explained by two numbers.
+    Σ 8 ln T/Δ + (1 + π²/3) ΣΔ for α = 4 and rewards in [0, 1]. Choose it where context does not matter and
+    every decision must be explained by two numbers.
 
     References
     ----------
