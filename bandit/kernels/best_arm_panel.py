@@ -2,10 +2,10 @@
 
     P_i = ∫ f_i(y) Π_{j≠i} F_j(y) dy
 
-The integral is taken downwards in panels, from where every F_j is 1. Within a panel that starts at y₀ and
-reaches down by ``width``, the log-density of each arm at y₀ − τ is
+The integral is taken downwards in panels, from where every F_j is 1. Within a panel that starts at y and
+reaches down by ``width``, the log-density of each arm at y − τ is
 
-    level + slope·τ − curvature·shape(τ)
+    level + slope·τ − bend·shape(τ)
 
 with one shape for all arms (τ² for Gaussians). F_j = 1 − (mass above) comes from the spectral integral of the
 same densities, so that no distribution function is needed and the rounding errors of both stay together.
@@ -22,60 +22,86 @@ from ...jit import kernel
 from .elementary import exp_normal
 from .gauss_legendre import NODES, cumulate, integrate
 
-__all__ = ["panel"]
+__all__ = [
+    "ABOVE",
+    "ABOVE_NEXT",
+    "BEND",
+    "FACTOR",
+    "GAIN",
+    "LEVEL",
+    "NAME",
+    "PANEL_ROWS",
+    "SLOPE",
+    "TOTAL",
+    "panel",
+    "swap",
+]
 
 _Array = npt.NDArray[np.float64]
+
+# What is known of an arm stands in one column of a (rows, K) table; the first rows belong to the panel.
+LEVEL = 0  # log-density at the panel's top, without the factor
+SLOPE = 1  # its slope downwards
+BEND = 2  # its coefficient of the shape
+FACTOR = 3  # the density's normaliser
+ABOVE = 4  # probability above the panel
+ABOVE_NEXT = 5  # probability above the panel's end
+GAIN = 6  # the panel's part of P_i
+TOTAL = 7  # P_i so far
+NAME = 8  # the arm's number
+PANEL_ROWS = 9
+
+
+@kernel
+def swap(table: _Array, a: int, b: int) -> None:
+    """Exchange two columns of the table."""
+    for r in range(table.shape[0]):
+        table[r, a], table[r, b] = table[r, b], table[r, a]
 
 
 @kernel
 def panel(
-    count: int,
+    table: _Array,
+    active: int,
     width: float,
     shape: _Array,
-    level: _Array,
-    slope: _Array,
-    curvature: _Array,
-    factor: _Array,
-    above: _Array,
-    above_next: _Array,
-    gain: _Array,
     density: _Array,
     below: _Array,
     ahead: _Array,
 ) -> float:
-    """Integrate the first ``count`` arms over one panel; returns the error estimate (absolute, signed).
+    """Integrate the first ``active`` arms over one panel; returns the error estimate (absolute, signed).
 
-    ``shape`` is (16,), given at the nodes; ``level``, ``slope``, ``curvature``, ``factor`` (the density's
-    normaliser) and ``above`` (mass above the panel) are (≥ count,). Written are ``above_next``, the mass
-    above the panel's end, and ``gain``, the panel's part of each P_i. ``density`` and ``below``
-    (≥ count, 16) and ``ahead`` (16,) are scratch.
+    Reads the rows up to ``ABOVE`` of ``table``, writes ``ABOVE_NEXT`` and ``GAIN``. ``shape`` is (≥ 16,),
+    given at the nodes; ``density`` and ``below`` (≥ active, 16) and ``ahead`` (16,) are scratch.
     """
     nodes = ahead.shape[0]  # 16, but not a constant: an unrolled loop would not become SIMD code
     for k in range(nodes):
         ahead[k] = 1.0
     before = 1.0
     after = 1.0
-    for a in range(count):
-        top, tilt, bend = level[a], slope[a] * width, curvature[a]
+    for a in range(active):
+        level, slope, bend = table[LEVEL, a], table[SLOPE, a] * width, table[BEND, a]
         for k in range(nodes):
-            density[a, k] = exp_normal(max(top + tilt * NODES[k] - bend * shape[k], -700.0))
-        mass = factor[a] * width
-        start = above[a]
-        above_next[a] = start + mass * cumulate(density, a, below)
+            density[a, k] = exp_normal(max(level + slope * NODES[k] - bend * shape[k], -700.0))
+        mass = table[FACTOR, a] * width
+        above = table[ABOVE, a]
+        above_next = above + mass * cumulate(density, a, below)
         for k in range(nodes):
-            cdf = 1.0 - (start + mass * below[a, k])
+            cdf = 1.0 - (above + mass * below[a, k])
             below[a, k] = cdf
             density[a, k] *= ahead[k]
             ahead[k] *= cdf
-        before *= 1.0 - start
-        after *= 1.0 - above_next[a]
+        table[ABOVE_NEXT, a] = above_next
+        before *= 1.0 - above
+        after *= 1.0 - above_next
     for k in range(nodes):
         ahead[k] = 1.0
     total = 0.0
-    for a in range(count - 1, -1, -1):
+    for a in range(active - 1, -1, -1):
         for k in range(nodes):
             density[a, k] *= ahead[k]
             ahead[k] *= below[a, k]
-        gain[a] = factor[a] * width * integrate(density, a)
-        total += gain[a]
+        gain = table[FACTOR, a] * width * integrate(density, a)
+        table[GAIN, a] = gain
+        total += gain
     return total - (before - after)

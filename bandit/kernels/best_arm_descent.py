@@ -1,0 +1,168 @@
+"""The best-arm integral from the top of all arms down to where no maximum can lie, panel by panel.
+
+Panels are as wide as the smallest scale among the arms that are active there allows. An arm is active from
+its upper end downwards; above it, F = 1 and f = 0. Since the arm whose lower end is highest ends the
+integral, widths only shrink on the way, and a new arm next to one with 10⁶ observations costs few panels. A
+panel whose error estimate misses the tolerance is taken again at 60 % of its width.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ...jit import kernel
+from .best_arm_panel import ABOVE, ABOVE_NEXT, BEND, GAIN, LEVEL, PANEL_ROWS, SLOPE, TOTAL, panel, swap
+from .gauss_legendre import NODES
+from .logit_beta import beta_divergence, logit_bend, logit_bend_series, logit_pair, logit_step
+
+__all__ = ["CORE", "DELTA", "FIRST", "LEFT_OUT", "SECOND", "TABLE_ROWS", "UPPER", "descend"]
+
+_Array = npt.NDArray[np.float64]
+
+UPPER = PANEL_ROWS  # upper end: the probability above is negligible
+CORE = PANEL_ROWS + 1  # scale of the density's features
+FIRST = PANEL_ROWS + 2  # mean, or a
+SECOND = PANEL_ROWS + 3  # standard deviation, or b
+DELTA = PANEL_ROWS + 4  # σ(y) − a/(a+b) at the panel's top
+TABLE_ROWS = PANEL_ROWS + 5
+
+LEFT_OUT = 3e-14  # probability of a maximum below: there the integral ends
+_TOLERANCE = 1e-13  # per panel
+_EASY = 1e-15  # error from which a shrunken width may grow again
+_NARROWEST = 0.25  # panel width in scales at which an error estimate is accepted as it is
+_SERIES = 0.03  # widest panel for the power series of the logit bend
+_WIDE = 1.3  # Beta densities have features of this scale however little is known
+_PANELS_MAX = 100_000
+
+
+@kernel
+def _widest(active: int) -> float:
+    """Panel width in scales at which ``active`` equal arms meet the tolerance (measured)."""
+    if active <= 3:
+        return 4.0
+    if active <= 5:
+        return 3.25
+    if active <= 10:
+        return 2.75
+    if active <= 20:
+        return 2.25
+    return 1.75
+
+
+@kernel
+def _limit(table: _Array, a: int, y: float, relative: float) -> float:
+    """Width that arm ``a`` allows below ``y``, in the logit family beyond the core of a vague density.
+
+    Beyond ±log(a+b) the density is an exponential but for terms whose singularities are that far away.
+    """
+    core = table[CORE, a]
+    if core < _WIDE:
+        plain: float = relative * core
+        return plain
+    first, second = table[FIRST, a], table[SECOND, a]
+    n = first + second
+    knee = 0.0
+    while n > 1.0:
+        knee += 1.0
+        n *= 0.36787944117144233
+    stretch = 0.0
+    if y > knee:
+        stretch = min(0.75 * (y - knee), 20.0 / second)
+    elif y < -knee:
+        stretch = min(3.0 * (-knee - y), 20.0 / first)
+    allowed: float = relative * max(core, 0.2 * stretch)
+    return allowed
+
+
+@kernel
+def _enter(table: _Array, a: int, y: float, x: float, rest: float) -> None:
+    first, second = table[FIRST, a], table[SECOND, a]
+    n = first + second
+    delta = x - first / n if first < second else second / n - rest
+    table[DELTA, a] = delta
+    table[LEVEL, a] = -beta_divergence(first, second, y, delta, x, rest)
+    table[SLOPE, a] = n * delta
+    table[BEND, a] = n
+
+
+@kernel
+def descend(table: _Array, count: int, floor: float, logit: bool) -> float:
+    """Write the integrals of the first ``count`` arms of the table into its row ``TOTAL``.
+
+    ``floor`` ends the integral at the latest. Returns the probability that all arms lie below its end.
+    """
+    nodes = NODES.shape[0]
+    density = np.empty((count, nodes))
+    below = np.empty((count, nodes))
+    ahead = np.empty(nodes)
+    tau = np.empty(nodes + 1)
+    shape = np.empty(nodes + 1)
+    y = -np.inf
+    for a in range(count):
+        y = max(y, table[UPPER, a])
+        table[TOTAL, a] = 0.0
+        table[ABOVE, a] = 0.0
+    active = 0
+    product = 1.0
+    shrink = 1.0
+    x = rest = 0.0
+    for _ in range(_PANELS_MAX):
+        if y <= floor or product < LEFT_OUT:
+            break
+        relative = min(_widest(active), 3.0 if logit else 4.0) * shrink
+        width = y - floor
+        for a in range(active):
+            width = min(width, _limit(table, a, y, relative) if logit else relative * table[CORE, a])
+        for a in range(active, count):
+            # Who starts in this panel is limited by its scale; who starts below it need not be.
+            upper = table[UPPER, a]
+            limit = _limit(table, a, upper, relative) if logit else relative * table[CORE, a]
+            width = min(width, max(limit, y - upper))
+        width = max(width, min(1e-12 * abs(y), y - floor))
+        end = y - width
+
+        if logit:
+            x, rest = logit_pair(y)
+        for a in range(active, count):
+            if table[UPPER, a] > end:
+                swap(table, a, active)
+                if logit:
+                    _enter(table, active, y, x, rest)
+                active += 1
+        for k in range(nodes):
+            tau[k] = width * NODES[k]
+        tau[nodes] = width
+        if logit:
+            if width <= _SERIES:
+                logit_bend_series(x, rest, tau, shape)
+            else:
+                logit_bend(y, x, rest, tau, shape)
+        else:
+            for k in range(nodes):
+                shape[k] = tau[k] * tau[k]
+            for a in range(active):
+                inverse = 1.0 / table[SECOND, a]
+                z = (y - table[FIRST, a]) * inverse
+                table[LEVEL, a] = -0.5 * z * z
+                table[SLOPE, a] = z * inverse
+
+        error = abs(panel(table, active, width, shape, density, below, ahead))
+        if error > _TOLERANCE and relative > _NARROWEST:
+            shrink *= 0.6
+            continue
+        if error < _EASY:
+            shrink = min(1.0, 1.25 * shrink)
+        product = 1.0
+        for a in range(active):
+            table[TOTAL, a] += table[GAIN, a]
+            table[ABOVE, a] = table[ABOVE_NEXT, a]
+            product *= 1.0 - table[ABOVE, a]
+        if logit:
+            step = logit_step(y, x, rest, width)
+            for a in range(active):
+                table[LEVEL, a] += table[SLOPE, a] * width - table[BEND, a] * shape[nodes]
+                table[DELTA, a] -= step
+                table[SLOPE, a] = table[BEND, a] * table[DELTA, a]
+        y = end
+    return max(product, 0.0)
