@@ -12,6 +12,7 @@ An empty value, ``nan`` and ``na`` (any case) are missing values, in every kind.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -71,8 +72,14 @@ class FeatureColumn:
         return Numeric(low, high, optional=optional)
 
 
-def feature_column(name: str, texts: Sequence[str], *, categorical: bool = False) -> FeatureColumn:
-    """Infer the kind of a column (see above) and convert it; ``categorical=True`` leaves it text."""
+def feature_column(
+    name: str, texts: Sequence[str], *, categorical: bool = False, ranks: bool = False
+) -> FeatureColumn:
+    """Infer the kind of a column (see above) and convert it.
+
+    ``categorical=True`` leaves it text. ``ranks=True`` replaces numbers by their rank among the column's
+    values (ties share the mean of theirs), so that a few very large ones do not push all others together.
+    """
     known = [text for text in texts if text.lower() not in _MISSING]
     values: list[Value]
     if categorical:
@@ -80,7 +87,16 @@ def feature_column(name: str, texts: Sequence[str], *, categorical: bool = False
     elif known and all(text.lower() in _TRUTH for text in known):
         values = [_TRUTH.get(text.lower()) for text in texts]
     elif known and all(number_of(text) is not None for text in known):
-        values = [number_of(text) for text in texts]
+        numbers = [number_of(text) for text in texts]
+        values = [*(_ranked(numbers) if ranks else numbers)]
     else:
         values = [None if text.lower() in _MISSING else text for text in texts]
     return FeatureColumn(name, tuple(values))
+
+
+def _ranked(numbers: Sequence[float | None]) -> list[float | None]:
+    known = sorted(number for number in numbers if number is not None)
+    return [
+        None if number is None else (bisect_left(known, number) + bisect_right(known, number) - 1) / 2
+        for number in numbers
+    ]

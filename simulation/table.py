@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..bandit import ArmTable, Strategy
-from ..bandit.arms import MAX_ARMS, ParameterValue
+from ..bandit.arms import MAX_ARMS
+from ..bandit.parameters import ParameterValue
 from ..errors import TableInvalid
 from ..features import ContextSchema, Value
 from .columns import FeatureColumn, feature_column, number_of
@@ -97,6 +98,7 @@ def execution_table(
     on: str | None = None,
     without: Sequence[str] = (),
     categorical: Sequence[str] = (),
+    ranks: bool = False,
 ) -> ExecutionTable:
     """Build the table of executions from rows of text.
 
@@ -110,6 +112,7 @@ def execution_table(
         contexts apart: two values of ``on`` with equal features remain two contexts.
     without : columns of ``features`` to leave out.
     categorical : context columns to take as names even if they look like numbers.
+    ranks : take the rank of a number among the table's contexts in its place.
 
     Raises
     ------
@@ -126,7 +129,9 @@ def execution_table(
             place = key_columns.index(name)
             described.append((name, [key[place] for key in distinct]))
     _check_names([name for name, _ in described], categorical)
-    columns = tuple(feature_column(name, texts, categorical=name in categorical) for name, texts in described)
+    columns = tuple(
+        feature_column(name, texts, categorical=name in categorical, ranks=ranks) for name, texts in described
+    )
 
     strategies, arm_of_row = _arms(runs, arm)
     rewards, missing = pricing.rewards(runs)

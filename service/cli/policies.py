@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from ...bandit import PolicySpec
-from ...bandit.policies.catalog import checked_parameters
 from ...bandit.spec import DEFAULT_FLOOR
 from ...errors import InputInvalid
 from ...simulation.columns import number_of
@@ -17,7 +16,8 @@ def parse_policies(text: str) -> dict[str, PolicySpec]:
     """Read a list of policies; the keys are their texts, in the order given.
 
     A policy is ``name`` or ``name:parameter=value,parameter=value``. Commas separate policies and parameters
-    alike: ``parameter=value`` belongs to the policy before it. All policies take ``floor``.
+    alike: ``parameter=value`` belongs to the policy before it. All policies take ``floor``
+    and the other common settings.
 
     >>> parse_policies("uniform,ucb1:alpha=1,floor=0")["ucb1:alpha=1,floor=0"]
     PolicySpec('ucb1', floor=0.0, alpha=1.0)
@@ -42,16 +42,16 @@ def parse_policies(text: str) -> dict[str, PolicySpec]:
 
 
 def _policy(label: str) -> PolicySpec:
-    name, _, rest = label.partition(":")
-    parameters: dict[str, float | str] = {}
-    for item in _split(rest) if rest else []:
+    name, colon, rest = label.partition(":")
+    parameters: dict[str, Any] = {}
+    for item in _split(rest) if colon else []:
         key, equals, value = (part.strip() for part in item.partition("="))
         if not equals or not key or not value or key in parameters:
             raise _unreadable("parameter=value, each parameter once", repr(item))
         number = number_of(value)
         parameters[key] = value if number is None else number
     floor: Any = parameters.pop("floor", DEFAULT_FLOOR)
-    return PolicySpec(name, floor=floor, **checked_parameters(name, parameters))
+    return PolicySpec(name, floor=floor, **parameters)
 
 
 def _split(text: str) -> list[str]:

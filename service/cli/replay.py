@@ -79,6 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--features", metavar="FILE", help="CSV with the features of each value of --on")
     add("--on", metavar="COLUMN", help="in both files; its features take its place in the context")
     add("--without", metavar="COLUMN", action="append", default=[], help="column of --features to leave out")
+    add("--ranks", action="store_true", help="take numbers by their rank, against very uneven scales")
     add("--reward", metavar="COLUMN", help="reward: 0 to 1, or true and false")
     add(
         "--outcome",
@@ -140,6 +141,7 @@ def run(args: argparse.Namespace) -> int:
         on=args.on,
         without=args.without,
         categorical=args.categorical,
+        ranks=args.ranks,
     )
     with progress_bar("replaying", args.replications) as progress:
         found = replay(
