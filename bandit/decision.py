@@ -43,7 +43,8 @@ class Decision(NamedTuple):
     arm, arm_id, strategy, parameters : what was chosen; ``arm`` is its index in the spec.
     propensity : probability of the choice: the product over the stages; never 0.
     epoch : the arm's epoch, which the reward will join.
-    reason : ``policy``, ``holdout`` (served the baseline arm), or ``only_arm`` (nothing else was eligible).
+    reason : ``policy``, ``holdout`` (served the baseline arm), ``conservative`` (the same, to keep what it
+        earns), or ``only_arm`` (nothing else was eligible).
     mode : ``normal``, or how the engine was impaired when it decided.
     spec_hash, state_seq : the spec, and the last row of the log that was known.
     time : seconds since 1970, as passed in; None without a clock.
@@ -83,7 +84,9 @@ class Decision(NamedTuple):
         for i, stage in enumerate(self.stages):
             last = i == len(self.stages) - 1
             names = None if last else list(stage.names)
-            stages.append({"name": stage.name, "names": names, "pmf": list(stage.pmf), "chosen": stage.chosen})
+            stages.append(
+                {"name": stage.name, "names": names, "pmf": list(stage.pmf), "chosen": stage.chosen}
+            )
         return {
             "bandit": self.bandit,
             "decision_id": self.decision_id,

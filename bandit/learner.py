@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import InputInvalid, shown
 from ..features import ONE, Encoder, Value
 from ..features.encoding import groups
 from . import kernels
 from .choice import TOTAL, Keyed
+from .conservative import Conservative
 from .decision import Beliefs, Decision, Stage
+from .forgetting import Forgetting
 from .policies import CATALOG, Setting, build
 from .policies.base import Floats
 from .spec import BanditSpec
 from .sums import Sums
 
-__all__ = ["ARM_STAGE", "COHORT_STAGE", "Learner", "checked_id"]
+__all__ = ["ARM_STAGE", "COHORT_STAGE", "Learner", "checked_id", "policy_propensity"]
 
 ARM_STAGE, COHORT_STAGE = "arm", "cohort"
 _COHORTS = ("learner", "holdout")
@@ -39,6 +42,13 @@ class Learner:
         self._policy = build(spec.policy.name, self._setting)
         self._keyed = Keyed(spec.seed, spec.name)
         self._floor = spec.policy.floor
+        common = spec.policy.common
+        self._forgetting = Forgetting(self.sums, common.discount, common.window) if common.forgets else None
+        self._conservative = (
+            None
+            if common.conservative is None
+            else Conservative(common.conservative, common.delta, spec.baseline)
+        )
         self._everything = np.ones(len(self.arms), np.bool_)
         self._pmf = np.zeros(len(self.arms))
         self._units = np.zeros(len(self.arms), np.int64)
@@ -87,6 +97,8 @@ class Learner:
         only = len(self.arms) == 1 if allowed is None else len(allowed) == 1
         if held_out and (allowed is None or self.spec.baseline in allowed):
             reason, pmf = "holdout", self._point(self.spec.baseline)
+        elif self._holds_back(allowed):
+            reason, pmf = "only_arm" if only else "conservative", self._kept(allowed)
         else:
             reason, pmf = "only_arm" if only else "policy", self._mass(phi, allowed)
         arm = kernels.choice.draw(pmf, self._keyed.uniform(decision_id, ARM_STAGE))
@@ -123,23 +135,26 @@ class Learner:
         InputInvalid : ``seq`` is not the next number; nothing has changed.
         """
         self.sums.expect(seq)
-        further = self.increments(decision, reward, seq)
+        further = self.increments(policy_propensity(decision), reward, seq)
         self.sums.absorb(decision.arm, decision.epoch, seq, decision.phi, reward, further=further)
         self.sums.seq = seq
 
-    def increments(self, decision: Decision, reward: int, seq: int) -> tuple[int, ...]:
-        """What the row adds to the further statistics that the policy declares; mostly nothing."""
-        if not self.sums.further:
-            return ()
-        chosen = decision.reason != "holdout"
-        return self._policy.increments(decision.propensity if chosen else 0.0, reward, seq)
+    def increments(self, propensity: float, reward: int, seq: int) -> tuple[int, ...]:
+        """What a row adds to the further statistics that the policy declares; mostly nothing.
+
+        ``propensity``: ``policy_propensity`` of the row's decision; ``reward`` in units of 2⁻¹⁶.
+        """
+        return self._policy.increments(propensity, reward, seq) if self.sums.further else ()
 
     def beliefs(
         self, context: Mapping[str, Value], *, eligible: Iterable[str] | None = None
     ) -> list[Beliefs]:
         """Tell what the policy holds of each arm in a context; changes nothing."""
         _, phi = self.encoder.encode(context)
-        mass = self._mass(phi, self.arms.eligible(eligible, None)).tolist()
+        allowed = self.arms.eligible(eligible, None)
+        mass = self._mass(phi, allowed).tolist()
+        if self._holds_back(allowed):
+            mass = self._kept(allowed).tolist()
         mean, sd = self._policy.beliefs(_numbers(phi))
         return [
             Beliefs(arm.arm_id, float(mean[i]), float(sd[i]), mass[i] / TOTAL, int(self.sums.totals[i, 0]))
@@ -147,22 +162,46 @@ class Learner:
         ]
 
     def _mass(self, phi: Sequence[int], allowed: tuple[int, ...] | None) -> np.ndarray:
-        if self.sums.stale:
+        if self._forgetting is not None:
+            if self._forgetting.due:
+                changed = self._forgetting.refresh()
+                self._policy.refresh(self._forgetting.reading, changed)
+        elif self.sums.stale:
             changed = self.sums.refresh()
             self._policy.refresh(self.sums.reading, changed)
-        if allowed is None:
-            mask = self._everything
-        else:
-            mask = np.zeros(len(self.arms), np.bool_)
-            mask[list(allowed)] = True
+        mask = self._mask(allowed)
         self._policy.pmf(_numbers(phi), mask, self._pmf)
         kernels.choice.quantise(self._pmf, mask, self._floor, self._units)
+        return self._units
+
+    def _mask(self, allowed: tuple[int, ...] | None) -> npt.NDArray[np.bool_]:
+        if allowed is None:
+            return self._everything
+        mask = np.zeros(len(self.arms), np.bool_)
+        mask[list(allowed)] = True
+        return mask
+
+    def _holds_back(self, allowed: tuple[int, ...] | None) -> bool:
+        if self._conservative is None or not (allowed is None or self.spec.baseline in allowed):
+            return False
+        return not self._conservative.allows(self.sums.totals)
+
+    def _kept(self, allowed: tuple[int, ...] | None) -> np.ndarray:
+        """The baseline arm; the others keep one unit each while there is a floor, and no share of it."""
+        self._units[:] = self._mask(allowed) if self._floor > 0.0 else 0
+        self._units[self.spec.baseline] = 0
+        self._units[self.spec.baseline] = TOTAL - int(self._units.sum())
         return self._units
 
     def _point(self, arm: int) -> np.ndarray:
         self._units[:] = 0
         self._units[arm] = TOTAL
         return self._units
+
+
+def policy_propensity(decision: Decision) -> float:
+    """The logged propensity, or 0 for a row that the policy did not choose (a holdout cohort)."""
+    return 0.0 if decision.reason == "holdout" else decision.propensity
 
 
 def _fitting(spec: BanditSpec, sums: Sums | None, dimension: int) -> Sums:

@@ -13,6 +13,7 @@ from ..features import ContextSchema
 from ..rewards import RewardSpec
 from .arms import ArmTable, Strategy
 from .policies.catalog import checked_parameters
+from .policies.common import COMMON_NAMES, CommonSettings
 
 __all__ = ["BanditSpec", "PolicySpec"]
 
@@ -26,7 +27,8 @@ class PolicySpec:
     """A policy by name, its exploration floor, and its parameters.
 
     ``floor`` is the share of decisions that is uniform over the eligible arms; with floor 0 a deterministic
-    policy logs propensities of 0 and 1, from which no other policy can be evaluated.
+    policy logs propensities of 0 and 1, from which no other policy can be evaluated. Every policy also takes
+    ``discount``, ``window``, ``conservative`` and ``conservative_delta``: see ``CommonSettings``.
 
     >>> PolicySpec("ucb1", floor=0.02, alpha=1)
     PolicySpec('ucb1', floor=0.02, alpha=1.0)
@@ -36,9 +38,19 @@ class PolicySpec:
     SpecInvalid : an unknown policy or parameter, or a value outside its domain.
     """
 
-    __slots__ = ("_given", "floor", "name", "parameters")
+    __slots__ = ("_given", "common", "floor", "name", "parameters")
 
-    def __init__(self, name: str = "hier_ts", *, floor: float = DEFAULT_FLOOR, **parameters: Any) -> None:
+    def __init__(
+        self,
+        name: str = "hier_ts",
+        *,
+        floor: float = DEFAULT_FLOOR,
+        discount: float | None = None,
+        window: int | None = None,
+        conservative: float | None = None,
+        conservative_delta: float | None = None,
+        **parameters: Any,
+    ) -> None:
         self.parameters: Mapping[str, float | str] = checked_parameters(name, parameters)
         if isinstance(floor, bool) or not isinstance(floor, (int, float)) or not 0.0 <= floor <= 1.0:
             raise SpecInvalid(
@@ -48,7 +60,8 @@ class PolicySpec:
                 fix=f"for example floor={DEFAULT_FLOOR}, the default",
             )
         self.name, self.floor = name, float(floor)
-        self._given = {key: self.parameters[key] for key in sorted(parameters)}
+        self.common = CommonSettings(discount, window, conservative, conservative_delta)
+        self._given = {**self.common.given(), **{key: self.parameters[key] for key in sorted(parameters)}}
 
     def __repr__(self) -> str:
         given = "".join(f", {key}={value!r}" for key, value in self._given.items())
@@ -58,16 +71,25 @@ class PolicySpec:
         return isinstance(other, PolicySpec) and self.to_dict() == other.to_dict()
 
     def __hash__(self) -> int:
-        return hash((self.name, self.floor, tuple(sorted(self.parameters.items()))))
+        return hash((self.name, self.floor, self.common, tuple(sorted(self.parameters.items()))))
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON; all parameters are written out, so that a changed default changes no old spec."""
-        return {"name": self.name, "floor": self.floor, "parameters": dict(sorted(self.parameters.items()))}
+        """As plain JSON; all parameters are written out, so that a changed default changes no old spec.
+
+        Common settings stand beside them only where they are used: specs without them keep their hash.
+        """
+        return {
+            "name": self.name,
+            "floor": self.floor,
+            "parameters": dict(sorted(self.parameters.items())),
+            **self.common.given(),
+        }
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> PolicySpec:
         """The policy spec that ``to_dict`` wrote."""
-        return cls(document["name"], floor=document["floor"], **document["parameters"])
+        common = {key: document[key] for key in COMMON_NAMES if key in document}
+        return cls(document["name"], floor=document["floor"], **common, **document["parameters"])
 
 
 @dataclass(frozen=True)
@@ -121,6 +143,7 @@ class BanditSpec:
                 found=f"holdout={self.holdout}, baseline_arm=None",
                 fix="name the arm that the cohort is served",
             )
+        self.policy.common.check_against(self.bucket_rows, baseline=self.baseline_arm is not None)
 
     def _check_types(self) -> None:
         name = self.name

@@ -10,6 +10,7 @@ positions             content                                    unit
 2                     Σ r²                                       2⁻³²
 3 … 3+D               Σ φ r                                      2⁻³²
 3+D … 3+D+D(D+1)/2    Σ φ φᵀ, lower triangle by rows             2⁻³²
+behind these          further statistics of a policy's own       2⁻³²
 ====================  =========================================  ==========
 """
 
@@ -20,7 +21,7 @@ import numpy.typing as npt
 
 from ...jit import kernel
 
-__all__ = ["accumulate", "read"]
+__all__ = ["accumulate", "add_weighted", "read"]
 
 _UNIT = 1.0 / 65536.0
 _UNIT2 = _UNIT * _UNIT
@@ -59,3 +60,12 @@ def read(vector: npt.NDArray[np.int64], d: int, out: npt.NDArray[np.float64]) ->
     out[1] = vector[1] * _UNIT
     for i in range(2, vector.shape[0]):
         out[i] = vector[i] * _UNIT2
+
+
+@kernel
+def add_weighted(vector: npt.NDArray[np.int64], weight: float, out: npt.NDArray[np.float64]) -> None:
+    """Add weight × a statistics vector, in natural units, to ``out``."""
+    out[0] += weight * vector[0]
+    out[1] += weight * (vector[1] * _UNIT)
+    for i in range(2, vector.shape[0]):
+        out[i] += weight * (vector[i] * _UNIT2)
