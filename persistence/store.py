@@ -254,9 +254,11 @@ def reward_conflict(known: RewardRow, draft: RewardRow) -> RewardConflict:
 
 def decision_conflict(stored: Decision, given: Decision) -> DecisionConflict:
     """The error for a decision that is not the stored one of its id."""
+    # No digest of the given one: it may hold anything.
+    differing = [name for name in Decision._fields if getattr(stored, name) != getattr(given, name)]
     return DecisionConflict(
-        f"decision '{given.decision_id}' is stored with other content",
+        f"decision '{stored.decision_id}' is stored with other content",
         expected=f"the stored decision: arm '{stored.arm_id}', digest {stored.digest}",
-        found=f"arm '{given.arm_id}', digest {given.digest}",
+        found=f"another {', '.join(differing)}",
         fix="report on the decision that select_arm returned",
     )
