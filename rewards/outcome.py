@@ -112,13 +112,6 @@ class ValidationResult(_Report):
     required: bool = False
     score: _Unit | None = None
 
-    @property
-    def graded(self) -> float:
-        """The check's value in [0, 1]."""
-        if self.score is not None:
-            return self.score
-        return 1.0 if self.passed else 0.0
-
 
 class Outcome(_Report):
     """What one execution reported; only ``success`` must be known.

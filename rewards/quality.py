@@ -33,9 +33,10 @@ def validation_score(results: Sequence[ValidationResult]) -> float | None:
     """Weighted mean of the checks' grades; 0 where a required one failed; None without checks."""
     grades, weights = [], []
     for result in results:
-        if result.required and not result.passed:
+        passed, score = result.passed, result.score
+        if not passed and result.required:
             return 0.0
-        grades.append(result.graded)
+        grades.append(float(passed) if score is None else score)
         weights.append(result.weight)
     return arithmetic(grades, weights)
 
