@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from ...bandit import PolicySpec
+from ...bandit.policies.catalog import checked_parameters
 from ...bandit.spec import DEFAULT_FLOOR
 from ...errors import InputInvalid
 from ...simulation.columns import number_of
 
 __all__ = ["parse_policies"]
+
+_TAKEN = ("name", "self")
 
 
 def parse_policies(text: str) -> dict[str, PolicySpec]:
@@ -51,6 +54,11 @@ def _policy(label: str) -> PolicySpec:
         number = number_of(value)
         parameters[key] = value if number is None else number
     floor: Any = parameters.pop("floor", DEFAULT_FLOOR)
+    taken = {key: value for key, value in parameters.items() if key in _TAKEN}
+    if (
+        taken
+    ):  # what Python would bind to its own arguments is refused as what it is: no parameter of a policy
+        checked_parameters(name, taken)
     return PolicySpec(name, floor=floor, **parameters)
 
 

@@ -212,7 +212,7 @@ def _document(
                 "policy": label,
                 "name": result.policy.name,
                 "floor": result.policy.floor,
-                "parameters": dict(result.policy.parameters),
+                "parameters": {**result.policy.parameters, **result.policy.common.given()},
                 "mean_reward": result.overall.mean,
                 "standard_error": _or_null(result.overall.standard_error),
                 "last_half_mean_reward": result.last_half.mean,

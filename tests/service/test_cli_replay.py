@@ -280,8 +280,9 @@ def test_unreadable_policies_are_refused(text: str) -> None:
 
 
 def test_no_parameter_of_python_is_one_of_a_policy() -> None:
-    with pytest.raises(SpecInvalid):
-        parse_policies("ucb1:name=uniform")
+    for name in ("name", "self"):
+        with pytest.raises(SpecInvalid):
+            parse_policies(f"ucb1:{name}=uniform")
 
 
 # --- real histories
