@@ -4,6 +4,7 @@ from .arms import Arm, ArmTable, Strategy
 from .bandit import Bandit
 from .decision import Beliefs, Decision, Receipt, Stage, VerifyReport
 from .learner import Learner
+from .parameters import Range
 from .spec import BanditSpec, PolicySpec
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Decision",
     "Learner",
     "PolicySpec",
+    "Range",
     "Receipt",
     "Stage",
     "Strategy",

@@ -8,6 +8,7 @@ from itertools import product
 from typing import Any
 
 from ..errors import ArmUnknown, EligibilityEmpty, SpecInvalid, shown
+from .decision import Stage
 from .parameters import ParameterValue, Range
 
 __all__ = ["MAX_ARMS", "Arm", "ArmTable", "Strategy", "arm_id", "arms_spanned", "no_arm_eligible", "spelled"]
@@ -84,6 +85,9 @@ class ArmTable(Sequence[Arm]):
     Each arm is a *unit*: a row of the sums. (In a space too large to list, the strategies are: see ``space``.)
     """
 
+    staged = False
+    extra = 0
+
     def __init__(self, strategies: Sequence[Strategy]) -> None:
         self.strategies = tuple(strategies)
         total = arms_spanned(self.strategies)
@@ -125,6 +129,19 @@ class ArmTable(Sequence[Arm]):
 
     def __getitem__(self, index: Any) -> Any:
         return self._arms[index]
+
+    def locate(self, arm_id: str) -> tuple[int, Arm]:
+        """An arm and its position; ``ArmUnknown`` if there is none."""
+        index = self.index(arm_id)
+        return index, self._arms[index]
+
+    def drawn(self, stages: Sequence[Stage]) -> str:
+        """The arm id that the stages of a decision lead to."""
+        return self.ids[stages[-1].chosen]
+
+    def encode(self, unit: int, values: Mapping[str, ParameterValue]) -> list[int]:  # noqa: ARG002
+        """Columns that parameters add to φ: none, each arm has sums of its own."""
+        return []
 
     def index(self, arm_id: Any, start: int = 0, stop: int | None = None) -> int:  # noqa: ARG002
         """Position of an arm id; ``ArmUnknown`` if there is none."""

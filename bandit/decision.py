@@ -5,16 +5,19 @@ Named tuples where a decision's time counts: building a frozen dataclass of thei
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..canonical import digest
 from ..features import Value
-from .arms import ParameterValue
 from .choice import TOTAL
+from .parameters import ParameterValue
 
-__all__ = ["Beliefs", "Decision", "Receipt", "Stage", "VerifyReport"]
+__all__ = ["ARM_STAGE", "Beliefs", "Decision", "Receipt", "Stage", "VerifyReport", "product"]
+
+ARM_STAGE = "arm"
+"""Name of the stage that chooses among all listed arms."""
 
 
 class Stage(NamedTuple):
@@ -29,6 +32,14 @@ class Stage(NamedTuple):
     def probability(self) -> float:
         """Probability of what came; exact."""
         return self.pmf[self.chosen] / TOTAL
+
+
+def product(stages: Sequence[Stage]) -> float:
+    """Probability of a chain of stages, multiplied in their order."""
+    propensity = 1.0
+    for stage in stages:
+        propensity *= stage.probability
+    return propensity
 
 
 class Decision(NamedTuple):
@@ -79,11 +90,10 @@ class Decision(NamedTuple):
         return digest(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON. The names of a stage over all arms are left to the spec."""
+        """As plain JSON. The names of the stage over all arms are left to the spec."""
         stages = []
-        for i, stage in enumerate(self.stages):
-            last = i == len(self.stages) - 1
-            names = None if last else list(stage.names)
+        for stage in self.stages:
+            names = None if stage.name == ARM_STAGE else list(stage.names)
             stages.append(
                 {"name": stage.name, "names": names, "pmf": list(stage.pmf), "chosen": stage.chosen}
             )

@@ -22,7 +22,7 @@ from ..canonical import canonical_json, digest
 from ..errors import DocumentInvalid, NyxError, shown
 from ..features import Encoder
 from .choice import TOTAL, Keyed
-from .decision import Decision, Receipt, Stage
+from .decision import Decision, Receipt, Stage, product
 from .fixed_point import reward_to_fixed
 from .learner import Learner
 from .spec import BanditSpec
@@ -114,7 +114,7 @@ def _content(body: Mapping[str, Any]) -> Content:
         decisions[decision.decision_id] = decision
     learner = Learner(spec)
     folded = learner.sums
-    stored = Sums.from_dict(body["sums"], len(spec.arms), encoder.dimension, spec.bucket_rows, folded.further)
+    stored = Sums.from_dict(body["sums"], len(spec.arms), folded.dimension, spec.bucket_rows, folded.further)
     folded.epochs = list(stored.epochs)
     receipts: dict[str, Receipt] = {}
     for seq, document in enumerate(body["rewards"], start=1):
@@ -139,15 +139,14 @@ def _content(body: Mapping[str, Any]) -> Content:
 def _decision(document: Mapping[str, Any], spec: BanditSpec, encoder: Encoder, keyed: Keyed) -> Decision:
     decision_id = _a(document, "decision_id", str)
     clean, phi = encoder.encode(_a(document, "context", dict))
-    index = spec.arms.index(document["arm"])
-    arm = spec.arms[index]
+    index, arm = spec.arms.locate(document["arm"])
     eligible = document["eligible"]
-    stages = tuple(_stage(stage, spec.arms.ids, decision_id, keyed) for stage in _a(document, "stages", list))
+    stages = tuple(_stage(stage, spec, decision_id, keyed) for stage in _a(document, "stages", list))
     decision = Decision(
         spec.name,
         decision_id,
         clean,
-        tuple(phi),
+        (*phi, *spec.arms.encode(index, arm.parameters)),
         None if eligible is None else tuple(eligible),
         stages,
         index,
@@ -162,19 +161,17 @@ def _decision(document: Mapping[str, Any], spec: BanditSpec, encoder: Encoder, k
         _a(document, "state_seq", int),
         _a(document, "time", float | int | None),
     )
-    propensity = stages[-1].probability
-    for earlier in stages[:-1]:
-        propensity *= earlier.probability
-    if stages[-1].chosen != index or decision.propensity != propensity:
-        _contradiction(decision_id, f"drew arm {stages[-1].chosen} with probability {propensity!r}")
+    drawn = spec.arms.drawn(stages)
+    if drawn != arm.arm_id or decision.propensity != product(stages):
+        _contradiction(decision_id, f"drew {drawn} with probability {product(stages)!r}")
     if canonical_json(decision.to_dict()) != canonical_json(document):
         _contradiction(decision_id, "does not follow from its context and the spec")
     return decision
 
 
-def _stage(document: Mapping[str, Any], arm_ids: tuple[str, ...], decision_id: str, keyed: Keyed) -> Stage:
+def _stage(document: Mapping[str, Any], spec: BanditSpec, decision_id: str, keyed: Keyed) -> Stage:
     name, chosen = _a(document, "name", str), _a(document, "chosen", int)
-    names = arm_ids if document["names"] is None else tuple(_a(document, "names", list))
+    names = spec.arms.units if document["names"] is None else tuple(_a(document, "names", list))
     pmf = tuple(_a(document, "pmf", list))
     usable = len(pmf) == len(names) and all(type(mass) is int and mass >= 0 for mass in pmf)
     if not usable or sum(pmf) != TOTAL:

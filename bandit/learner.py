@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import numpy as np
-import numpy.typing as npt
-
 from ..errors import InputInvalid, shown
-from ..features import ONE, Encoder, Value
+from ..features import Encoder, Value
 from ..features.encoding import groups
-from . import kernels
 from .choice import TOTAL, Keyed
-from .conservative import Conservative
-from .decision import Beliefs, Decision, Stage
-from .forgetting import Forgetting
-from .policies import CATALOG, Setting, build
-from .policies.base import Floats
+from .decision import ARM_STAGE, Beliefs, Decision, Stage, product
+from .joint import JointChooser
+from .policies import CATALOG
+from .space import ArmSpace
 from .spec import BanditSpec
+from .staged import StagedChooser
 from .sums import Sums
 
 __all__ = ["ARM_STAGE", "COHORT_STAGE", "Learner", "checked_id", "policy_propensity"]
 
-ARM_STAGE, COHORT_STAGE = "arm", "cohort"
+COHORT_STAGE = "cohort"
 _COHORTS = ("learner", "holdout")
 _MAX_ID = 512
 
@@ -36,22 +32,15 @@ class Learner:
     def __init__(self, spec: BanditSpec, sums: Sums | None = None) -> None:
         self.spec, self.arms = spec, spec.arms
         self.encoder = Encoder(spec.context)
-        self.sums = _fitting(spec, sums, self.encoder.dimension)
+        self.sums = _fitting(spec, sums, self.encoder.dimension + self.arms.extra)
         self.sums.stale.update(range(len(self.arms)))  # another policy may have read these sums before
-        self._setting = Setting(self.arms, tuple(groups(spec.context)), spec.baseline, spec.policy.parameters)
-        self._policy = build(spec.policy.name, self._setting)
         self._keyed = Keyed(spec.seed, spec.name)
-        self._floor = spec.policy.floor
-        common = spec.policy.common
-        self._forgetting = Forgetting(self.sums, common.discount, common.window) if common.forgets else None
-        self._conservative = (
-            None
-            if common.conservative is None
-            else Conservative(common.conservative, common.delta, spec.baseline)
-        )
-        self._everything = np.ones(len(self.arms), np.bool_)
-        self._pmf = np.zeros(len(self.arms))
-        self._units = np.zeros(len(self.arms), np.int64)
+        columns = tuple(groups(spec.context))
+        self._chooser: JointChooser | StagedChooser
+        if isinstance(self.arms, ArmSpace):
+            self._chooser = StagedChooser(spec, self.arms, columns, self.sums, self._keyed)
+        else:
+            self._chooser = JointChooser(spec, self.arms, columns, self.sums, self._keyed)
         holdout = round(spec.holdout * TOTAL)
         self._cohort_pmf = (TOTAL - holdout, holdout)
         self._spec_hash = spec.spec_hash
@@ -87,39 +76,37 @@ class Learner:
         time: float | None,
         mode: str,
     ) -> Decision:
-        """``decide`` for validated arguments: an encoded context, and indices of eligible arms."""
+        """``decide`` for validated arguments: an encoded context, and indices of eligible arms.
+
+        ``phi`` may be a decision's, which has the parameters' columns behind the context's.
+        """
+        if self.arms.extra:
+            phi = phi[: self.encoder.dimension]
         stages: tuple[Stage, ...] = ()
         held_out = False
         if self._cohort_pmf[1]:
             u = self._keyed.uniform(decision_id, COHORT_STAGE)
             held_out = u >= self._cohort_pmf[0]
             stages = (Stage(COHORT_STAGE, _COHORTS, self._cohort_pmf, int(held_out)),)
-        only = len(self.arms) == 1 if allowed is None else len(allowed) == 1
         if held_out and (allowed is None or self.spec.baseline in allowed):
-            reason, pmf = "holdout", self._point(self.spec.baseline)
-        elif self._holds_back(allowed):
-            reason, pmf = "only_arm" if only else "conservative", self._kept(allowed)
+            further, unit, arm = self._chooser.serve_baseline()
+            reason = "holdout"
         else:
-            reason, pmf = "only_arm" if only else "policy", self._mass(phi, allowed)
-        arm = kernels.choice.draw(pmf, self._keyed.uniform(decision_id, ARM_STAGE))
-        stage = Stage(ARM_STAGE, self.arms.ids, tuple(pmf.tolist()), arm)
-        propensity = stage.probability
-        for earlier in stages:
-            propensity *= earlier.probability
-        chosen = self.arms[arm]
+            further, unit, arm, reason = self._chooser.choose(phi, allowed, decision_id)
+        stages += further
         return Decision(
             self.spec.name,
             decision_id,
             context,
-            tuple(phi),
+            (*phi, *self.arms.encode(unit, arm.parameters)),
             allowed,
-            (*stages, stage),
-            arm,
-            chosen.arm_id,
-            chosen.strategy,
-            dict(chosen.parameters),  # a copy: callers may change theirs
-            propensity,
-            self.sums.epochs[arm],
+            stages,
+            unit,
+            arm.arm_id,
+            arm.strategy,
+            dict(arm.parameters),  # a copy: callers may change theirs
+            product(stages),
+            self.sums.epochs[unit],
             reason,
             mode,
             self._spec_hash,
@@ -144,59 +131,14 @@ class Learner:
 
         ``propensity``: ``policy_propensity`` of the row's decision; ``reward`` in units of 2⁻¹⁶.
         """
-        return self._policy.increments(propensity, reward, seq) if self.sums.further else ()
+        return self._chooser.increments(propensity, reward, seq)
 
     def beliefs(
         self, context: Mapping[str, Value], *, eligible: Iterable[str] | None = None
     ) -> list[Beliefs]:
         """Tell what the policy holds of each arm in a context; changes nothing."""
         _, phi = self.encoder.encode(context)
-        allowed = self.arms.eligible(eligible, None)
-        mass = self._mass(phi, allowed).tolist()
-        if self._holds_back(allowed):
-            mass = self._kept(allowed).tolist()
-        mean, sd = self._policy.beliefs(_numbers(phi))
-        return [
-            Beliefs(arm.arm_id, float(mean[i]), float(sd[i]), mass[i] / TOTAL, int(self.sums.totals[i, 0]))
-            for i, arm in enumerate(self.arms)
-        ]
-
-    def _mass(self, phi: Sequence[int], allowed: tuple[int, ...] | None) -> np.ndarray:
-        if self._forgetting is not None:
-            if self._forgetting.due:
-                changed = self._forgetting.refresh()
-                self._policy.refresh(self._forgetting.reading, changed)
-        elif self.sums.stale:
-            changed = self.sums.refresh()
-            self._policy.refresh(self.sums.reading, changed)
-        mask = self._mask(allowed)
-        self._policy.pmf(_numbers(phi), mask, self._pmf)
-        kernels.choice.quantise(self._pmf, mask, self._floor, self._units)
-        return self._units
-
-    def _mask(self, allowed: tuple[int, ...] | None) -> npt.NDArray[np.bool_]:
-        if allowed is None:
-            return self._everything
-        mask = np.zeros(len(self.arms), np.bool_)
-        mask[list(allowed)] = True
-        return mask
-
-    def _holds_back(self, allowed: tuple[int, ...] | None) -> bool:
-        if self._conservative is None or not (allowed is None or self.spec.baseline in allowed):
-            return False
-        return not self._conservative.allows(self.sums.totals)
-
-    def _kept(self, allowed: tuple[int, ...] | None) -> np.ndarray:
-        """The baseline arm; the others keep one unit each while there is a floor, and no share of it."""
-        self._units[:] = self._mask(allowed) if self._floor > 0.0 else 0
-        self._units[self.spec.baseline] = 0
-        self._units[self.spec.baseline] = TOTAL - int(self._units.sum())
-        return self._units
-
-    def _point(self, arm: int) -> np.ndarray:
-        self._units[:] = 0
-        self._units[arm] = TOTAL
-        return self._units
+        return self._chooser.beliefs(phi, self.arms.eligible(eligible, None))
 
 
 def policy_propensity(decision: Decision) -> float:
@@ -217,12 +159,6 @@ def _fitting(spec: BanditSpec, sums: Sums | None, dimension: int) -> Sums:
         found=f"{sums.further}",
         fix="refold the sums from the log with this spec",
     )
-
-
-def _numbers(phi: Sequence[int]) -> Floats:
-    numbers = np.array(phi, np.float64)
-    numbers *= 1.0 / ONE
-    return numbers
 
 
 def checked_id(decision_id: object) -> str:

@@ -12,9 +12,13 @@ from dataclasses import dataclass
 from ..canonical import digest
 from ..errors import ArmUnknown, SpecInvalid
 from .arms import Arm, Strategy, arm_id, no_arm_eligible, spelled
+from .decision import Stage
 from .parameters import ParameterValue, Range, encode_level, encode_position
 
-__all__ = ["ArmSpace"]
+__all__ = ["BASELINE_STAGE", "ArmSpace"]
+
+BASELINE_STAGE = "baseline"
+"""Name of the stage that serves the baseline arm of a space for certain."""
 
 _RESERVED = frozenset("(),=")
 _MAX_COLUMNS = 256
@@ -37,10 +41,15 @@ class _Parameter:
 
 
 class ArmSpace:
-    """Strategies and their parameters' columns in z; ``extra`` is how many columns z has."""
+    """Strategies and their parameters' columns in z.
 
-    def __init__(self, strategies: Sequence[Strategy]) -> None:
-        self.strategies = tuple(strategies)
+    ``extra`` is how many columns z has, ``dimension_of_phi`` how many φ has.
+    """
+
+    staged = True
+
+    def __init__(self, strategies: Sequence[Strategy], dimension_of_phi: int) -> None:
+        self.strategies, self.dimension_of_phi = tuple(strategies), dimension_of_phi
         self.units = tuple(strategy.name for strategy in strategies)
         self.parameters: list[tuple[_Parameter, ...]] = []
         for strategy in strategies:
@@ -65,6 +74,10 @@ class ArmSpace:
     def __len__(self) -> int:
         return len(self.units)
 
+    def size(self, unit: int) -> int:
+        """Columns of ψ = (φ, z) that a strategy uses."""
+        return self.dimension_of_phi + sum(p.columns for p in self.parameters[unit])
+
     def arm(self, unit: int, values: Mapping[str, ParameterValue]) -> Arm:
         """The arm of a strategy with these parameter values."""
         ordered = {p.name: values[p.name] for p in self.parameters[unit]}
@@ -80,8 +93,8 @@ class ArmSpace:
             z[parameter.column : parameter.column + parameter.columns] = code
         return z
 
-    def parse(self, text: str) -> tuple[int, Arm]:
-        """Read an arm id; ``ArmUnknown`` if it is none of this space."""
+    def locate(self, text: str) -> tuple[int, Arm]:
+        """Read an arm id: the strategy's position and the arm; ``ArmUnknown`` if it is none of this space."""
         name, _, inside = text.partition("(")
         if name not in self.units or (inside and not inside.endswith(")")):
             raise self._unknown([text])
@@ -94,9 +107,23 @@ class ArmSpace:
                 raise self._unknown([text])
             values[parameter.name] = value
         arm = self.arm(unit, values)
-        if given or arm.arm_id != text:
+        if given:
             raise self._unknown([text])
         return unit, arm
+
+    def drawn(self, stages: Sequence[Stage]) -> str:
+        """The arm id that the stages of a decision lead to."""
+        last = stages[-1]
+        if last.name == BASELINE_STAGE:
+            return last.names[last.chosen]
+        chain = [stage for stage in stages if stage.name != "cohort"]
+        unit = chain[0].chosen
+        spelled_values: dict[str, str] = {}
+        for stage in chain[1:]:  # a later stage of the same parameter is the finer one
+            name = stage.name.removeprefix(f"{self.units[unit]}.").partition("/")[0]
+            spelled_values[name] = stage.names[stage.chosen]
+        inside = ",".join(f"{name}={spelled_values[name]}" for name in sorted(spelled_values))
+        return f"{self.units[unit]}({inside})" if inside else self.units[unit]
 
     def resolve(self, names: Iterable[str]) -> set[int]:
         """Units that strategy names stand for."""

@@ -11,9 +11,10 @@ from ..canonical import digest
 from ..errors import DocumentInvalid, SpecInvalid, shown
 from ..features import ContextSchema
 from ..rewards import RewardSpec
-from .arms import ArmTable, Strategy
-from .policies.catalog import checked_parameters
+from .arms import MAX_ARMS, ArmTable, Strategy, arms_spanned
+from .policies.catalog import CATALOG, checked_parameters
 from .policies.common import COMMON_NAMES, CommonSettings
+from .space import ArmSpace
 
 __all__ = ["BanditSpec", "PolicySpec"]
 
@@ -21,6 +22,7 @@ _FORMAT = 1
 _MAX_SEED = 1 << 64
 _MAX_NAME = 200
 DEFAULT_FLOOR = 0.01
+STAGED_POLICIES = ("hier_ts", "uniform")
 
 
 class PolicySpec:
@@ -99,7 +101,8 @@ class BanditSpec:
     Parameters
     ----------
     name : printable, 1 to 200 characters; keys the log, and the draws.
-    strategies : what can be chosen; their parameter grids span the arms (at most 1,024).
+    strategies : what can be chosen. Up to 1,024 arms are listed, and chosen among at once; a larger space, or one
+        with a ``Range``, is chosen from in stages, under ``hier_ts`` or ``uniform`` (see ``bandit.staged``).
     context : what is known before choosing; by default nothing.
     reward : how outcomes become rewards.
     policy : how sums become probabilities.
@@ -127,16 +130,18 @@ class BanditSpec:
         self._check_types()
         object.__setattr__(self, "strategies", tuple(self.strategies))
         object.__setattr__(self, "holdout", float(self.holdout))
-        if self.baseline_arm is not None:
+        if self.arms.staged:
+            self._check_staged()
+        elif self.baseline_arm is not None:
             chosen = self.arms.resolve([self.baseline_arm])
             if len(chosen) != 1:
                 raise SpecInvalid(
                     "the baseline arm is not one arm",
                     expected="an arm id, or a strategy without parameters",
                     found=f"'{self.baseline_arm}', which has {len(chosen)} arms",
-                    fix=f"name one of them, for example '{self.arms.ids[min(chosen)]}'",
+                    fix=f"name one of them, for example '{self.arms.units[min(chosen)]}'",
                 )
-        elif self.holdout > 0.0:
+        if self.baseline_arm is None and self.holdout > 0.0:
             raise SpecInvalid(
                 "a holdout cohort needs a baseline arm",
                 expected="baseline_arm=<arm id> beside holdout > 0",
@@ -144,6 +149,17 @@ class BanditSpec:
                 fix="name the arm that the cohort is served",
             )
         self.policy.common.check_against(self.bucket_rows, baseline=self.baseline_arm is not None)
+
+    def _check_staged(self) -> None:
+        if self.baseline_arm is not None:
+            self.arms.locate(self.baseline_arm)
+        if self.policy.name not in STAGED_POLICIES or self.policy.common.conservative is not None:
+            raise SpecInvalid(
+                "the policy cannot choose from a space of this size",
+                expected=f"one of {list(STAGED_POLICIES)}, without conservative, beyond {MAX_ARMS} arms or with a Range",
+                found=f"{self.policy!r} over {arms_spanned(self.strategies):g} arms",
+                fix="choose one of these policies, or offer fewer values for each parameter",
+            )
 
     def _check_types(self) -> None:
         name = self.name
@@ -179,14 +195,29 @@ class BanditSpec:
                 )
 
     @cached_property
-    def arms(self) -> ArmTable:
-        """All arms, in their fixed order."""
-        return ArmTable(self.strategies)
+    def arms(self) -> ArmTable | ArmSpace:
+        """All arms in their fixed order, or the space of them where they are too many to list."""
+        if arms_spanned(self.strategies) <= MAX_ARMS:
+            return ArmTable(self.strategies)
+        return ArmSpace(self.strategies, self.context.dimension)
 
     @cached_property
     def baseline(self) -> int:
-        """Index of the baseline arm; −1 without one."""
-        return -1 if self.baseline_arm is None else min(self.arms.resolve([self.baseline_arm]))
+        """Row of the sums that the baseline arm belongs to; −1 without one."""
+        if self.baseline_arm is None:
+            return -1
+        if self.arms.staged:
+            return self.arms.locate(self.baseline_arm)[0]
+        return min(self.arms.resolve([self.baseline_arm]))
+
+    @cached_property
+    def encoding(self) -> str:
+        """Hash of what a row of the sums is made of: equal hash, equal sums from the same log."""
+        statistics = CATALOG[self.policy.name].statistics
+        if not self.arms.staged and not statistics:
+            return self.context.version
+        space = self.arms.version if self.arms.staged else None
+        return digest({"context": self.context.version, "space": space, "statistics": list(statistics)})
 
     @cached_property
     def spec_hash(self) -> str:
@@ -222,7 +253,7 @@ class BanditSpec:
             return cls(
                 name=document["name"],
                 seed=document["seed"],
-                strategies=[Strategy(s["name"], s["parameters"]) for s in document["strategies"]],
+                strategies=[Strategy.from_dict(s) for s in document["strategies"]],
                 context=ContextSchema.from_dict(document["context"]),
                 reward=RewardSpec.from_dict(document["reward"]),
                 policy=PolicySpec.from_dict(document["policy"]),

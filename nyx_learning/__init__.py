@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .bandit import Bandit, BanditSpec, Decision, PolicySpec, Receipt, Strategy
+    from .bandit import Bandit, BanditSpec, Decision, PolicySpec, Range, Receipt, Strategy
     from .errors import NyxError
     from .features import Categorical, ContextSchema, Flag, Numeric, Ordinal
     from .rewards import Outcome, RewardSpec
@@ -29,6 +29,7 @@ _PLACES = {
     "Ordinal": "features",
     "Outcome": "rewards",
     "PolicySpec": "bandit",
+    "Range": "bandit",
     "Receipt": "bandit",
     "RewardSpec": "rewards",
     "Strategy": "bandit",
@@ -48,6 +49,7 @@ __all__ = [
     "Ordinal",
     "Outcome",
     "PolicySpec",
+    "Range",
     "Receipt",
     "RewardSpec",
     "Strategy",
