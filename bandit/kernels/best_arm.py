@@ -18,8 +18,7 @@ import numpy.typing as npt
 from ...jit import kernel
 from .best_arm_descent import CORE, FIRST, SECOND, TABLE_ROWS, UPPER, descend
 from .best_arm_panel import BEND, FACTOR, NAME, TOTAL
-from .elementary import log_normal
-from .logit_beta import beta_factor, beta_reach
+from .logit_beta import beta_factor, beta_range
 
 __all__ = ["best_arm_beta", "best_arm_gaussian"]
 
@@ -166,11 +165,11 @@ def best_arm_beta(a: _Array, b: _Array, eligible: _Mask, out: _Array) -> None:
         ):
             _refuse(eligible, out)
             return
-        mode = log_normal(first) - log_normal(second)
-        floor = max(floor, mode - beta_reach(second, first, _EXPONENT))
         table[FIRST, count] = first
         table[SECOND, count] = second
-        table[UPPER, count] = mode + beta_reach(first, second, _EXPONENT)
+        lower, upper = beta_range(first, second, _EXPONENT)
+        floor = max(floor, lower)
+        table[UPPER, count] = upper
         table[NAME, count] = i
         count += 1
     kept = 0

@@ -111,21 +111,22 @@ def descend(table: _Array, count: int, floor: float, logit: bool) -> float:
         if y <= floor or product < LEFT_OUT:
             break
         relative = min(_widest(active), 3.0 if logit else 4.0) * shrink
-        width = y - floor
+        landing = floor  # compared as places, not as widths: the next arm may be narrower than their rounding
         for a in range(active):
-            width = min(width, _limit(table, a, y, relative) if logit else relative * table[CORE, a])
+            limit = _limit(table, a, y, relative) if logit else relative * table[CORE, a]
+            landing = max(landing, y - limit)
         for a in range(active, count):
             # Who starts in this panel is limited by its scale; who starts below it need not be.
             upper = table[UPPER, a]
             limit = _limit(table, a, upper, relative) if logit else relative * table[CORE, a]
-            width = min(width, max(limit, y - upper))
-        width = max(width, min(1e-12 * abs(y), y - floor))
-        end = y - width
-
+            landing = max(landing, min(upper, y - limit))
+        # Only where Π F_j < 1e-12 is anything narrower left.
+        landing = max(min(landing, y - 1e-12 * abs(y)), floor)
+        width = y - landing
         if logit:
             x, rest = logit_pair(y)
         for a in range(active, count):
-            if table[UPPER, a] > end:
+            if table[UPPER, a] > landing:
                 swap(table, a, active)
                 if logit:
                     _enter(table, active, y, x, rest)
@@ -164,5 +165,5 @@ def descend(table: _Array, count: int, floor: float, logit: bool) -> float:
                 table[LEVEL, a] += table[SLOPE, a] * width - table[BEND, a] * shape[nodes]
                 table[DELTA, a] -= step
                 table[SLOPE, a] = table[BEND, a] * table[DELTA, a]
-        y = end
+        y = landing
     return max(product, 0.0)

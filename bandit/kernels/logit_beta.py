@@ -26,7 +26,7 @@ from .elementary import exp_normal, log_normal
 __all__ = [
     "beta_divergence",
     "beta_factor",
-    "beta_reach",
+    "beta_range",
     "logit_bend",
     "logit_bend_series",
     "logit_pair",
@@ -37,6 +37,7 @@ _Array = npt.NDArray[np.float64]
 
 _INV_SQRT_2PI = 0.3989422804014327
 _FAR = 600.0
+_FLAT = 300.0
 _STIRLING_FROM = 10.0  # the asymptotic series of μ is exact to 1e-16 from here
 
 
@@ -59,11 +60,8 @@ def _log1p(x: float) -> float:
 
 
 @kernel
-def _log_excess(x: float, ratio: float) -> float:
-    """x − log(1+x) ≥ 0 without cancellation; ``ratio`` is 1+x, given apart because x may be next to −1."""
-    if x < -0.25 or x > 0.4:
-        plain: float = x - log_normal(ratio)
-        return plain
+def _log_excess(x: float) -> float:
+    """x − log(1+x) ≥ 0 for −0.25 ≤ x ≤ 0.4, without cancellation."""
     s = x / (2.0 + x)
     z = s * s
     odd = 2.0 / 13.0 + z * (2.0 / 15.0 + z * (2.0 / 17.0 + z * (2.0 / 19.0 + z * (2.0 / 21.0))))
@@ -85,7 +83,9 @@ def _binet(x: float) -> float:
     tail = 1.0 / 1188.0 - z * (691.0 / 360360.0 - z * (1.0 / 156.0))
     value = w * (1.0 / 12.0 - z * (1.0 / 360.0 - z * (1.0 / 1260.0 - z * (1.0 / 1680.0 - z * tail))))
     if big > x:
-        value += (big - 0.5) * log_normal(big) - (big - x) - log_normal(product) - (x - 0.5) * log_normal(x)
+        value -= big - x
+        for argument, times in ((big, big - 0.5), (product, -1.0), (x, 0.5 - x)):
+            value += times * log_normal(argument)
     return value
 
 
@@ -93,37 +93,54 @@ def _binet(x: float) -> float:
 def beta_factor(a: float, b: float) -> float:
     """1/Z of Beta(a, b): the density over y at its mode."""
     n = a + b
-    factor: float = np.sqrt(a * (b / n)) * _INV_SQRT_2PI * exp_normal(_binet(n) - _binet(a) - _binet(b))
+    exponent = 0.0
+    sign = 1.0
+    for x in (n, a, b):
+        exponent += sign * _binet(x)
+        sign = -1.0
+    factor: float = np.sqrt(a * (b / n)) * _INV_SQRT_2PI * exp_normal(exponent)
     return factor
 
 
 @kernel
-def beta_reach(a: float, b: float, exponent: float) -> float:
-    """Some t > 0 with U ≥ ``exponent`` at mode + t, and not much more; swap a and b for the lower side."""
+def beta_range(a: float, b: float, exponent: float) -> tuple[float, float]:
+    """The y below and above the mode where U reaches ``exponent``, outwards by no more than rounding."""
     n = a + b
-    p, q = a / n, b / n
-    # U'' = nσ(1−σ) is at most npq above a mode p ≥ ½, and npq·e^t elsewhere: so the start is near the root
-    # or left of it. U is convex: after one Newton step every iterate is right of the root.
-    c = exponent / (a * q)
-    t = np.sqrt(2.0 * c) if p >= 0.5 else log_normal(1.0 + c + np.sqrt(2.0 * c))
-    for _ in range(4):
-        rest = q * exp_normal(max(-t, -700.0))
-        u = n * log_normal(p + rest) + b * t
-        t += (exponent - u) / (b * p - a * rest) * (p + rest)
-    found: float = t * (1.0 + 1e-9)
-    return found
+    lower = upper = 0.0
+    for above in (False, True):
+        first, second = (a, b) if above else (b, a)
+        p, q = first / n, second / n
+        # U'' = nσ(1−σ) is at most npq above a mode p ≥ ½, and npq·e^t elsewhere: so the start is near the
+        # root or left of it. U is convex: after one Newton step every iterate is right of the root.
+        c = exponent / (first * q)
+        t = np.sqrt(2.0 * c)
+        if p < 0.5:
+            t = log_normal(1.0 + c + t)
+        for _ in range(4):
+            rest = q * exp_normal(-min(t, 700.0))
+            u = n * log_normal(p + rest) + second * t
+            t += (exponent - u) / (second * p - first * rest) * (p + rest)
+        lower = upper
+        upper = t * (1.0 + 1e-9)
+    mode = log_normal(a / b)
+    return mode - lower, mode + upper
 
 
 @kernel
 def beta_divergence(a: float, b: float, y: float, delta: float, x: float, rest: float) -> float:
     """U(y), where σ(y) = ``x``, 1 − σ(y) = ``rest``, and σ(y) − p = ``delta``."""
     n = a + b
-    p, q = a / n, b / n
-    if y > _FAR:  # ``rest`` has left the range of numbers, but its logarithm is −y
-        return a * _log_excess(delta / p, x / p) + b * (y + log_normal(q) - delta / q)
-    if y < -_FAR:
-        return a * (delta / p - y + log_normal(p)) + b * _log_excess(-delta / q, rest / q)
-    value: float = a * _log_excess(delta / p, x / p) + b * _log_excess(-delta / q, rest / q)
+    value = 0.0
+    for count, part, change, far in ((a, x, delta, -y), (b, rest, -delta, y)):
+        mean = count / n
+        excess = change / mean
+        if far > _FAR:  # ``part`` has left the range of numbers, but its logarithm is −far
+            excess += far + log_normal(mean)
+        elif -0.25 <= excess <= 0.4:
+            excess = _log_excess(excess)
+        else:
+            excess -= log_normal(part / mean)
+        value += count * excess
     return value
 
 
@@ -146,19 +163,13 @@ def logit_step(y: float, x: float, rest: float, width: float) -> float:
 
 @kernel
 def logit_bend(y: float, x: float, rest: float, tau: _Array, out: _Array) -> None:
-    """Write R(τ) for steps τ ≥ 0 that end above −700; absolute error a few 1e-16·min(x, 1−x)·max(1, τ)."""
-    if y <= 0.0:
-        for k in range(tau.shape[0]):
-            t = tau[k]
-            out[k] = _log1p(x * _expm1(max(-t, -700.0))) + x * t
-    elif y < 30.0:
-        for k in range(tau.shape[0]):
-            t = tau[k]
-            out[k] = _log1p(rest * _expm1(t)) - rest * t
-    else:
-        for k in range(tau.shape[0]):
-            t = tau[k]
-            out[k] = _log1p(x * exp_normal(max(t - y, -700.0)) - rest) - rest * t
+    """Write R(τ) for τ ≥ 0: any τ from y < 300; beyond, where R(y/2) < 1e-60 counts as 0, up to y/2."""
+    # R is the same from either end: log(1 + x(e^−τ − 1)) + xτ = log(1 + rest(e^τ − 1)) − rest·τ.
+    sign = 1.0 if y > 0.0 else -1.0
+    small = min(x, rest) if y < _FLAT else 0.0
+    for k in range(tau.shape[0]):
+        t = sign * min(tau[k], 700.0)
+        out[k] = _log1p(small * _expm1(t)) - small * sign * tau[k]
 
 
 @kernel
