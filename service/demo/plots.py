@@ -130,7 +130,8 @@ def learning_curve(learned: Sequence[float], baseline: Sequence[float], window: 
             fontweight="bold",
         )
     axes.set_ylim(0, 1.02)
-    axes.set_xlim(0, len(learned) * 1.18)
+    axes.set_xlim(0, len(learned) * 1.18)  # room for the names of the lines
+    axes.set_xticks([tick for tick in axes.get_xticks() if 0 <= tick <= len(learned)])
     axes.set_xlabel("workflows learned from")
     axes.set_ylabel("composite reward")
     return _inline(figure, "curve", "Composite reward over the learning phase, learned policy and baseline")

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from ...bandit import BanditSpec, Decision, VerifyReport
+from ...bandit import ArmTable, BanditSpec, Decision, VerifyReport
 from ...errors import InputInvalid
 from ...rewards import price
 from ..engine import LearningEngine
@@ -152,6 +152,7 @@ class _EngineLearner:
 
     def __init__(self, engine: LearningEngine, spec: BanditSpec) -> None:
         self._engine, self._spec = engine, spec
+        self._arms = ArmTable(spec.strategies)
         self._decisions: dict[str, Decision] = {}
 
     async def choose(self, workflow: Workflow) -> str:
@@ -171,7 +172,7 @@ class _EngineLearner:
         for kind, size, flaky in contexts():
             beliefs = self._engine.beliefs({"kind": kind, "size": size, "flaky": flaky})
             strategies: dict[str, float] = {strategy.name: 0.0 for strategy in self._spec.strategies}
-            for belief, arm in zip(beliefs, self._spec.arms, strict=True):
+            for belief, arm in zip(beliefs, self._arms, strict=True):
                 strategies[arm.strategy] += belief.probability
             top = max(beliefs, key=lambda belief: belief.probability)
             choices.append(
@@ -199,7 +200,7 @@ async def run_demo(options: DemoOptions, progress: Progress | None = None) -> De
         # A bandit of its own: its reference times were measured just now, so its rewards are no other run's.
         name = f"demo-{options.seed}-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}"
         spec = build_spec(options.seed, name, reference_s)
-        watch.say(f"opening the learning engine, bandit {name}")
+        watch.say(f"opening the learning engine (its kernels are compiled the first time), bandit {name}")
         async with await LearningEngine.open(spec, dsn=options.dsn) as engine:
             learner = _EngineLearner(engine, spec)
             runs += await learn(bench, learner)
@@ -232,4 +233,6 @@ async def run_demo(options: DemoOptions, progress: Progress | None = None) -> De
 
 
 def _arms(spec: BanditSpec) -> Arms:
-    return Arms({arm.arm_id: (arm.strategy, arm.parameters) for arm in spec.arms}, BASELINE_ARM)
+    return Arms(
+        {arm.arm_id: (arm.strategy, arm.parameters) for arm in ArmTable(spec.strategies)}, BASELINE_ARM
+    )

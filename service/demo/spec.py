@@ -15,9 +15,9 @@ __all__ = ["BASELINE_ARM", "WEIGHTS", "build_spec", "outcome_of"]
 
 # A hasty timeout gives up on slow answers that are fine, a patient one waits for answers that never come.
 _HASTY_S: Final = 0.025
-_PATIENT_S: Final = 0.1
+_PATIENT_S: Final = 0.08
 
-BASELINE_ARM: Final = "sequential(retries=0,timeout_s=0.1)"
+BASELINE_ARM: Final = "sequential(retries=0,timeout_s=0.08)"
 """What an orchestrator does before anybody tunes it: one after the other, patient, no second try."""
 
 WEIGHTS: Final = {"speed": 0.45, "success": 0.45, "quality": 0.10}

@@ -23,9 +23,9 @@ ATTEMPTS_PLANNED: Final = 4
 
 # (items, seconds of computing in each)
 _BATCHES: Final[dict[Kind, dict[str, tuple[int, float]]]] = {
-    "cpu": {"small": (2, 0.00025), "medium": (6, 0.006), "large": (8, 0.014)},
+    "cpu": {"small": (2, 0.00025), "medium": (6, 0.005), "large": (8, 0.011)},
     "io": {"small": (2, 0.0), "medium": (6, 0.0), "large": (12, 0.0)},
-    "mixed": {"small": (2, 0.001), "medium": (6, 0.002), "large": (12, 0.003)},
+    "mixed": {"small": (2, 0.001), "medium": (6, 0.0015), "large": (12, 0.0025)},
 }
 _LATENCY_LOW_S, _LATENCY_HIGH_S = 0.002, 0.006
 _SLOW_LOW_S, _SLOW_HIGH_S = 0.035, 0.045

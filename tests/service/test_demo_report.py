@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from nyx_learning.bandit import VerifyReport
+from nyx_learning.bandit import ArmTable, VerifyReport
 from nyx_learning.service.demo import plots
 from nyx_learning.service.demo.console import ConsoleProgress, render_result
 from nyx_learning.service.demo.experiment import Contestant, Design, Phase, Run
@@ -22,8 +22,8 @@ from nyx_learning.service.demo.summary import Choice, Paired, summarise
 from nyx_learning.service.demo.wording import arm_label, headline
 from nyx_learning.service.demo.workload import KINDS, SIZES, contexts, population
 
-BEST = "threads(retries=2,timeout_s=0.1,workers=8)"
-LEARNED = "processes(retries=2,timeout_s=0.1,workers=2)"
+BEST = "threads(retries=2,timeout_s=0.08,workers=8)"
+LEARNED = "processes(retries=2,timeout_s=0.08,workers=2)"
 
 
 def runs_of(phase: Phase, contestant: Contestant, arm_id: str, count: int, reward: float) -> list[Run]:
@@ -59,7 +59,7 @@ def sample(lift: float = 0.25) -> DemoResult:
     return DemoResult(
         options=DemoOptions(workflows=40, seed=1, report=Path("report.html")),
         bandit="demo-<1>",
-        arms=tuple(build_spec(1, "x", {}).arms.ids),
+        arms=ArmTable(build_spec(1, "x", {}).strategies).ids,
         baseline=BASELINE_ARM,
         best_fixed=BEST,
         reference_s={(kind, size): 0.025 for kind in KINDS for size in SIZES},
@@ -170,7 +170,7 @@ def test_tables_on_the_terminal() -> None:
     text = stream.getvalue()
     for part in (
         "The learned policy is better than the baseline.",
-        "processes · 2 workers, 100 ms, 2 retries  63 %",
+        "processes · 2 workers, 80 ms, 2 retries  63 %",
         "1,234 of 1,234 decisions re-derived and matched",
         "36 fresh workflows",
         "report.html",
@@ -210,9 +210,10 @@ def test_the_result_is_plain_json() -> None:
 
 def test_the_spec_names_the_baseline_and_few_enough_arms() -> None:
     spec = build_spec(7, "demo", {("cpu", "small"): 0.001})
+    arms = ArmTable(spec.strategies)
     assert spec.baseline_arm == BASELINE_ARM
-    assert 10 <= len(spec.arms) <= 24
-    assert all(arm_label(arm.arm_id).startswith(f"{arm.strategy} · ") for arm in spec.arms)
+    assert 10 <= len(arms) <= 24
+    assert all(arm_label(arm.arm_id).startswith(f"{arm.strategy} · ") for arm in arms)
 
 
 def test_the_design_counts_its_runs() -> None:

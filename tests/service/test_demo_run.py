@@ -16,16 +16,36 @@ from nyx_learning.service.demo.run import DemoOptions, DemoResult, run_demo
 from nyx_learning.service.demo.spec import build_spec
 
 
-async def small_demo(dsn: str, report: Path) -> DemoResult:
-    return await run_demo(DemoOptions(workflows=12, seed=3, report=report, dsn=dsn))
-
-
 def in_order(runs: tuple[Run, ...], phase: str) -> list[tuple[str, str]]:
     return [(run.workflow_id, run.contestant) for run in runs if run.phase == phase]
 
 
+def assert_rewards_are_the_price_of_what_was_measured(result: DemoResult) -> None:
+    spec = build_spec(3, result.bandit, result.reference_s).reward
+    items = {"small": {"cpu": 2, "io": 2, "mixed": 2}, "medium": {"cpu": 6, "io": 6, "mixed": 6}}
+    items["large"] = {"cpu": 8, "io": 12, "mixed": 12}
+    for run in result.runs:
+        if run.reward is None:
+            assert run.phase == "calibration"
+            continue
+        total = items[run.size][run.kind]
+        right = round(run.quality * total)
+        outcome = Outcome(
+            success=run.success,
+            duration_s=run.duration_s,
+            quality=run.quality,
+            retries=run.retries,
+            agents_succeeded=right,
+            agents_failed=total - right,
+        )
+        context = {"kind": run.kind, "size": run.size, "flaky": run.flaky}
+        assert run.reward == price(outcome, spec, context=context).value
+
+
 async def test_the_demo_learns_compares_verifies_and_reports(database_dsn: str, tmp_path: Path) -> None:
-    result = await small_demo(database_dsn, tmp_path / "demo.html")
+    options = DemoOptions(workflows=12, seed=3, report=tmp_path / "demo.html", dsn=database_dsn)
+    result = await run_demo(options)
+    assert_rewards_are_the_price_of_what_was_measured(result)
 
     assert Counter(run.phase for run in result.runs) == {
         "calibration": 36,
@@ -61,29 +81,6 @@ async def test_the_demo_learns_compares_verifies_and_reports(database_dsn: str, 
     for choice in result.choices:
         assert sum(choice.strategies.values()) == pytest.approx(1.0, abs=1e-6)
         assert 0.0 < choice.probability <= 1.0
-
-
-async def test_every_reward_is_the_price_of_what_was_measured(database_dsn: str, tmp_path: Path) -> None:
-    result = await small_demo(database_dsn, tmp_path / "demo.html")
-    spec = build_spec(3, result.bandit, result.reference_s).reward
-    items = {"small": {"cpu": 2, "io": 2, "mixed": 2}, "medium": {"cpu": 6, "io": 6, "mixed": 6}}
-    items["large"] = {"cpu": 8, "io": 12, "mixed": 12}
-    for run in result.runs:
-        if run.reward is None:
-            assert run.phase == "calibration"
-            continue
-        total = items[run.size][run.kind]
-        right = round(run.quality * total)
-        outcome = Outcome(
-            success=run.success,
-            duration_s=run.duration_s,
-            quality=run.quality,
-            retries=run.retries,
-            agents_succeeded=right,
-            agents_failed=total - right,
-        )
-        context = {"kind": run.kind, "size": run.size, "flaky": run.flaky}
-        assert run.reward == price(outcome, spec, context=context).value
 
 
 async def test_without_matplotlib_the_demo_still_completes(
