@@ -65,11 +65,16 @@ async def sql(database_dsn: str) -> AsyncIterator[Sql]:
 
 
 @pytest.fixture
-async def clean_loop(caplog: pytest.LogCaptureFixture) -> AsyncIterator[None]:
-    """Debug mode; fails where a task is left behind, or an exception of one was never looked at."""
+async def debug_loop() -> None:
+    """asyncio's debug mode, which complains about more, and takes twice the time."""
     loop = asyncio.get_running_loop()
     loop.set_debug(True)
     loop.slow_callback_duration = 60.0
+
+
+@pytest.fixture
+async def clean_loop(caplog: pytest.LogCaptureFixture) -> AsyncIterator[None]:
+    """Fails where a task is left behind, or an exception of one was never looked at."""
     before = asyncio.all_tasks()
     yield
     for _ in range(3):
