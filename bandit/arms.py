@@ -82,7 +82,8 @@ class Arm:
 class ArmTable(Sequence[Arm]):
     """All arms of a spec in their fixed order: by strategy, then by sorted parameter, last one fastest.
 
-    Each arm is a *unit*: a row of the sums. (In a space too large to list, the strategies are: see ``space``.)
+    Each arm is a *unit*: a row of the sums. (In a space too large to list, the strategies are: see
+    ``space``.)
     """
 
     staged = False
@@ -303,7 +304,9 @@ def _checked_values(strategy: str, key: str, values: object) -> tuple[ParameterV
 
 
 def _plain(value: ParameterValue) -> ParameterValue:
-    """Members of enumerations and numpy's floats become what JSON would make of them, so that ids are stable."""
+    """Members of enumerations and numpy's floats become what JSON would make of them, so that ids are
+    stable.
+    """
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, bool):

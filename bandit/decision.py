@@ -1,6 +1,7 @@
 """A logged choice, and the receipt of a reward: values.
 
-Named tuples where a decision's time counts: building a frozen dataclass of their size takes ten times as long.
+Named tuples where a decision's time counts: building a frozen dataclass of their size takes ten times as
+long.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ ARM_STAGE = "arm"
 
 
 class Stage(NamedTuple):
-    """One draw of a decision: the names that could come, their mass in units of 2⁻³², and the one that came."""
+    """One draw of a decision: the names that could come, their mass in units of 2⁻³², and the one that
+    came.
+    """
 
     name: str
     names: tuple[str, ...]

@@ -5,8 +5,8 @@
 
 The text is canonical JSON, so equal bandits are equal texts. ``rewards`` stand in the order of the sequence:
 the first has number 1. On loading, each draw is repeated from the stored pmf, and the sums are folded anew
-from the rewards and must equal the stored ones. (Deriving the pmfs anew is left to ``verify``, because a later
-version may read the sums otherwise.)
+from the rewards and must equal the stored ones. (Deriving the pmfs anew is left to ``verify``, because a
+later version may read the sums otherwise.)
 """
 
 from __future__ import annotations

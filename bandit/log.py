@@ -18,9 +18,9 @@ __all__ = ["RewardRow"]
 class RewardRow:
     """One reward, as it is appended to the log; ``seq`` is 0 until it has a number.
 
-    ``encoding`` (hash), ``phi``, ``arm_id`` and ``epoch`` are copied from the decision, so that the sums can be
-    folded from the log alone. ``outcome`` is what was reported, None for a plain reward; ``pricing`` says how the
-    reward came about.
+    ``encoding`` (hash), ``phi``, ``arm_id`` and ``epoch`` are copied from the decision, so that the sums can
+    be folded from the log alone. ``outcome`` is what was reported, None for a plain reward; ``pricing`` says
+    how the reward came about.
     """
 
     bandit: str

@@ -24,9 +24,11 @@ _DEGREE = 3
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A continuous parameter between two bounds; ``log=True`` spaces it logarithmically, ``integer=True`` rounds.
+    """A continuous parameter between two bounds; ``log=True`` spaces it logarithmically, ``integer=True``
+    rounds.
 
-    The bandit chooses one of 9 equal cells, then one of 9 cells inside that, and serves the middle: 81 values, each
+    The bandit chooses one of 9 equal cells, then one of 9 cells inside that, and serves the middle: 81
+    values, each
     with an exact probability. The reward is modelled as a smooth function of the position (a cubic).
 
     >>> Range(1, 1000, log=True).value((4, 4))

@@ -1,7 +1,7 @@
 """A space of arms too large to list: strategies, and for each parameter the cells that it is chosen from.
 
-The rows of the sums (*units*) are the strategies; what an arm's parameters were is part of the encoded vector ψ = (φ, z),
-so that a parameter level teaches about every arm that has it.
+The rows of the sums (*units*) are the strategies; what an arm's parameters were is part of the encoded
+vector ψ = (φ, z), so that a parameter level teaches about every arm that has it.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ class ArmSpace:
             "an arm is not part of the spec",
             expected=f"strategies {list(self.units)[:8]} with values of their parameters",
             found=f"{list(names)[:8]!r}",
-            fix="use an arm_id that a decision had; eligible and exclude take strategy names in a space of this size",
+            fix="use an arm_id that a decision had; eligible and exclude take strategy names here",
         )
 
 

@@ -101,7 +101,8 @@ class BanditSpec:
     Parameters
     ----------
     name : printable, 1 to 200 characters; keys the log, and the draws.
-    strategies : what can be chosen. Up to 1,024 arms are listed, and chosen among at once; a larger space, or one
+    strategies : what can be chosen. Up to 1,024 arms are listed, and chosen among at once; a larger space,
+    or one
         with a ``Range``, is chosen from in stages, under ``hier_ts`` or ``uniform`` (see ``bandit.staged``).
     context : what is known before choosing; by default nothing.
     reward : how outcomes become rewards.
@@ -156,7 +157,7 @@ class BanditSpec:
         if self.policy.name not in STAGED_POLICIES or self.policy.common.conservative is not None:
             raise SpecInvalid(
                 "the policy cannot choose from a space of this size",
-                expected=f"one of {list(STAGED_POLICIES)}, without conservative, beyond {MAX_ARMS} arms or with a Range",
+                expected=f"one of {STAGED_POLICIES}, without conservative (over {MAX_ARMS} arms, or a Range)",
                 found=f"{self.policy!r} over {arms_spanned(self.strategies):g} arms",
                 fix="choose one of these policies, or offer fewer values for each parameter",
             )

@@ -2,16 +2,20 @@
 
     P(arm) = P(strategy) · Π_parameters P(value | strategy, the values before)
 
-Each factor is a stage of the decision with its own pmf, floor and keyed draw, so that the propensity is the exact
-product. Under ``hier_ts`` the model is the factored linear one: a strategy's level and context interactions, and for each
-parameter the effects of its values (a cubic, for a range). The stages are
+Each factor is a stage of the decision with its own pmf, floor and keyed draw, so that the propensity is the
+exact
+product. Under ``hier_ts`` the model is the factored linear one: a strategy's level and context interactions,
+and for each parameter the effects of its values (a cubic, for a range). The stages are
 
-* strategy: Thompson sampling among the strategies, each at the parameter values that have the best posterior mean;
+* strategy: Thompson sampling among the strategies, each at the parameter values that have the best posterior
+mean;
 * a listed parameter: Thompson sampling among the effects of its values;
 * a range: the same among the effects at the middles of 9 cells, then of 9 cells inside the chosen one.
 
-In each stage the sampled effects are independent normals with their posterior marginals, and the pmf is the exact
-integral. The two ratios of the prior are a hidden variable of the chain: each draw re-weighs them by Bayes' rule.
+In each stage the sampled effects are independent normals with their posterior marginals, and the pmf is the
+exact
+integral. The two ratios of the prior are a hidden variable of the chain: each draw re-weighs them by Bayes'
+rule.
 """
 
 from __future__ import annotations
@@ -42,7 +46,9 @@ STRATEGY_STAGE = "strategy"
 
 @dataclass(frozen=True, slots=True)
 class _Grid:
-    """The values that one stage offers: their spelling, their columns in ψ (V, size), and the values themselves."""
+    """The values that one stage offers: their spelling, their columns in ψ (V, size), and the values
+    themselves.
+    """
 
     names: tuple[str, ...]
     points: Floats
@@ -97,7 +103,9 @@ class StagedChooser:
         return ()
 
     def beliefs(self, phi: Sequence[int], allowed: tuple[int, ...] | None) -> list[Beliefs]:
-        """For each strategy: its best arm in the posterior mean, mean and sd, and the strategy's probability."""
+        """For each strategy: its best arm in the posterior mean, mean and sd, and the strategy's
+        probability.
+        """
         self._refresh()
         mask, counts = self._mask(allowed), self._sums.totals[:, 0]
         chain = _Chain(self._keyed, "", self._floor, self._model)

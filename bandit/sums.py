@@ -116,7 +116,7 @@ class Sums:
         """Bring ``reading`` up to date; returns the arms that changed, ascending."""
         changed = sorted(self.stale)
         for arm in changed:
-            kernels.statistics.read(self.totals[arm], self.dimension, self.reading[arm])
+            kernels.statistics.read(self.totals[arm], self.reading[arm])
         self.stale.clear()
         return changed
 

@@ -9,11 +9,13 @@ from typing import Any
 __all__ = ["canonical_json", "digest"]
 
 
-def canonical_json(content: Any) -> str:  # noqa: ANN401 (any JSON content)
-    """JSON in ASCII with sorted keys and no spaces; floats by their shortest repr; NaN and infinity refused."""
+def canonical_json(content: Any) -> str:
+    """JSON in ASCII with sorted keys and no spaces; floats by their shortest repr; NaN and infinity
+    refused.
+    """
     return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
-def digest(content: Any) -> str:  # noqa: ANN401 (any JSON content)
+def digest(content: Any) -> str:
     """BLAKE2b-128 of the canonical JSON, as 32 hexadecimal digits."""
     return hashlib.blake2b(canonical_json(content).encode(), digest_size=16).hexdigest()

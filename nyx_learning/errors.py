@@ -164,7 +164,7 @@ class DatabaseUnavailable(NyxError, ConnectionError):
 
 
 class DatabaseRefused(NyxError):
-    """The database answers, and does not take what was sent: missing rights, or a value that it cannot hold."""
+    """The database answers, and does not take what was sent: missing rights, or a value beyond it."""
 
     code = "database_refused"
 

@@ -9,7 +9,6 @@ kernels are made of: every file that imports ``kernel``, and ``ieee.py``, whose 
 from __future__ import annotations
 
 import hashlib
-import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -57,7 +56,7 @@ def _choose_folder() -> str:
     base = config.CACHE_DIR  # numba's own setting wins
     candidates = [Path(base) / name] if base else []
     candidates.append(_HOUSE / "__pycache__" / name)
-    candidates.append(Path(os.path.expanduser("~")) / ".cache" / "nyx-learning" / name)
+    candidates.append(Path("~").expanduser() / ".cache" / "nyx-learning" / name)
     for folder in candidates:
         if _writable(folder):
             return str(folder)

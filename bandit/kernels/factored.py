@@ -1,7 +1,8 @@
-"""The hierarchical model where each strategy's sums are kept over ψ = (φ, z): context and parameters together.
+"""The hierarchical model where each strategy's sums are kept over ψ = (φ, z): context and parameters
+together.
 
-The tree and its solution are those of ``kernels.hierarchical``; what differs is where a node's sums come from, and that any
-point (φ, z) of a strategy can be scored, not only listed arms.
+The tree and its solution are those of ``kernels.hierarchical``; what differs is where a node's sums come
+from, and that any point (φ, z) of a strategy can be scored, not only listed arms.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ def refresh_unit(
     raw: _F,
     rhs: _F,
 ) -> None:
-    """Eliminate one strategy from its statistics over ψ of ``width`` columns, of which the first ``size`` are its own.
+    """Eliminate one strategy from its statistics over ψ of ``width`` columns, of which the first ``size``
+    are its own.
 
     row (W,): laid out as in ``kernels.statistics``; precision (R, size); the rest as in ``refresh_node``.
     """
@@ -69,7 +71,8 @@ def score_points(
 ) -> None:
     """Posterior of ``center + shared·θ₀ + ψ·u_s`` for some ψ of one strategy and ratio.
 
-    shared (D,), points (P, size); u (M, M), v (M, D), z (M,) of the node, u0 (D, D), mean0 (D,) of the root. Written, each
+    shared (D,), points (P, size); u (M, M), v (M, D), z (M,) of the node, u0 (D, D), mean0 (D,) of the root.
+    Written, each
     (P,): mean, ``own`` variance of ψ·u_s, ``whole`` variance of the sum. work (3, M): work space.
     """
     d = shared.shape[0]

@@ -179,7 +179,8 @@ def refresh_node(
 ) -> None:
     """Eliminate one strategy from its arms' sums.
 
-    spans (S+1,) first arm of each strategy; sizes (S,) unknowns of each node; levels (K, P) column of each arm's
+    spans (S+1,) first arm of each strategy; sizes (S,) unknowns of each node; levels (K, P) column of each
+    arm's
     parameter levels among the node's λ, −1 where there is none; precision (R, M) prior precision of a node's
     unknowns for each ratio. Written: u (R, S, M, M), v (R, S, M, D), z (R, S, M), schur (R, S, D, D) upper
     triangle, reduced (R, S, D), scalars (R, S, 4) = ln det Λ, z·z, n, Σ(r − center)². raw, rhs: work space.
@@ -206,7 +207,8 @@ def refresh_root(
 ) -> float:
     """Solve the root from all nodes.
 
-    precision (R, D) of the root's prior; prior_logdet (R,) = ln det of all prior precisions. Written: u0 (R, D, D)
+    precision (R, D) of the root's prior; prior_logdet (R,) = ln det of all prior precisions. Written: u0 (R,
+    D, D)
     Cholesky factor, mean0 (R, D) posterior mean of θ₀, sigma2 (R,) noise variance, weight (R,) posterior
     probability of each ratio (equal before the data). Returns n.
     """

@@ -54,7 +54,7 @@ def accumulate(
 
 
 @kernel
-def read(vector: npt.NDArray[np.int64], d: int, out: npt.NDArray[np.float64]) -> None:
+def read(vector: npt.NDArray[np.int64], out: npt.NDArray[np.float64]) -> None:
     """Write a statistics vector as numbers in their natural units; each is rounded once."""
     out[0] = vector[0]
     out[1] = vector[1] * _UNIT

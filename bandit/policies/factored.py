@@ -102,7 +102,9 @@ class FactoredModel:
         )
 
     def points(self, unit: int, shared: Floats, points: Floats) -> tuple[Floats, Floats, Floats]:
-        """Mean, own and whole variance, each (R, P), of shared·θ₀ + ψ·u_s + m for ψ in ``points`` (P, size)."""
+        """Mean, own and whole variance, each (R, P), of shared·θ₀ + ψ·u_s + m for ψ in ``points`` (P,
+        size).
+        """
         shape = (len(self.weight), len(points))
         mean, own, whole = np.empty(shape), np.empty(shape), np.empty(shape)
         for ratio in range(shape[0]):
@@ -125,6 +127,8 @@ class FactoredModel:
         return mean, own, whole
 
     def effects(self, unit: int, points: Floats) -> tuple[Floats, Floats]:
-        """Mean and variance, each (R, P), of the parameter effects z·λ_s that ``points`` (P, size) stand for."""
+        """Mean and variance, each (R, P), of the parameter effects z·λ_s that ``points`` (P, size) stand
+        for.
+        """
         mean, own, _ = self.points(unit, np.zeros(self.dimension), points)
         return mean, own

@@ -1,16 +1,31 @@
 """Spaces too large to list: stages, their exact product, and the factored model against a dense one."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nyx_learning import Bandit, BanditSpec, Categorical, ContextSchema, Flag, PolicySpec, Range, Strategy
+from nyx_learning import (
+    Bandit,
+    BanditSpec,
+    Categorical,
+    ContextSchema,
+    Decision,
+    Flag,
+    PolicySpec,
+    Range,
+    Strategy,
+)
 from nyx_learning.bandit.choice import TOTAL, Keyed
 from nyx_learning.bandit.parameters import CELLS, encode_position, position
 from nyx_learning.bandit.space import ArmSpace
 from nyx_learning.errors import ArmUnknown, EligibilityEmpty, SpecInvalid
 
+Floats = npt.NDArray[np.float64]
 TIMEOUT = Range(1, 100, log=True)
 STRATEGIES = [
     Strategy("direct"),
@@ -20,12 +35,12 @@ STRATEGIES = [
 CONTEXT = ContextSchema(task=Categorical(["a", "b"]), urgent=Flag())
 
 
-def make_spec(**changes) -> BanditSpec:
+def make_spec(**changes: Any) -> BanditSpec:
     settings = {"name": "staged", "seed": 5, "strategies": STRATEGIES, "context": CONTEXT} | changes
     return BanditSpec(**settings)
 
 
-def worth(context, decision) -> float:
+def worth(context: Mapping[str, Any], decision: Decision) -> float:
     """A smooth truth: parallel is best, near ten seconds, with many workers."""
     if decision.strategy != "parallel":
         return 0.45
@@ -35,7 +50,7 @@ def worth(context, decision) -> float:
     )
 
 
-def played(rounds: int, **changes) -> Bandit:
+def played(rounds: int, **changes: Any) -> Bandit:
     bandit = Bandit(make_spec(**changes))
     for i in range(rounds):
         context = {"task": "ab"[i % 2], "urgent": i % 3 == 0}
@@ -45,7 +60,7 @@ def played(rounds: int, **changes) -> Bandit:
     return bandit
 
 
-def test_a_decision_is_a_chain_whose_propensity_is_the_product():
+def test_a_decision_is_a_chain_whose_propensity_is_the_product() -> None:
     bandit = played(60, baseline_arm="parallel(timeout_s=10,workers=2)", holdout=0.2)
     reasons = set()
     for decision in bandit.decisions.values():
@@ -70,7 +85,7 @@ def test_a_decision_is_a_chain_whose_propensity_is_the_product():
     assert reasons == {"holdout", "policy"}
 
 
-def test_verify_and_the_document_hold_for_staged_decisions():
+def test_verify_and_the_document_hold_for_staged_decisions() -> None:
     bandit = played(80)
     assert bandit.verify().ok
     again = Bandit.from_json(bandit.to_json())
@@ -79,7 +94,7 @@ def test_verify_and_the_document_hold_for_staged_decisions():
     assert again.select_arm(context, "next") == bandit.select_arm(context, "next")
 
 
-def test_deciding_leaves_no_trace_and_the_order_of_rewards_does_not_matter():
+def test_deciding_leaves_no_trace_and_the_order_of_rewards_does_not_matter() -> None:
     first, second = Bandit(make_spec()), Bandit(make_spec())
     decisions = [first.select_arm({"task": "a", "urgent": False}, f"w{i}") for i in range(30)]
     assert decisions == [second.select_arm({"task": "a", "urgent": False}, f"w{i}") for i in range(30)]
@@ -92,7 +107,7 @@ def test_deciding_leaves_no_trace_and_the_order_of_rewards_does_not_matter():
     assert last[0] == last[1]
 
 
-def test_it_finds_the_region_that_pays():
+def test_it_finds_the_region_that_pays() -> None:
     bandit = played(900)
     contexts = [({"task": "ab"[i % 2]}, d) for i, d in enumerate(bandit.decisions.values())]
     early = np.mean([worth(c, d) for c, d in contexts[:150]])
@@ -102,7 +117,7 @@ def test_it_finds_the_region_that_pays():
     assert late > 0.65
 
 
-def dense_posterior(bandit: Bandit, ratio: float):
+def dense_posterior(bandit: Bandit, ratio: float) -> tuple[Floats, Floats, float, npt.NDArray[np.int64]]:
     """The same model written out: one design row per rewarded decision, all effects at once."""
     space, p = bandit.spec.arms, bandit.spec.policy.parameters
     d = bandit.spec.context.dimension
@@ -135,7 +150,7 @@ def dense_posterior(bandit: Bandit, ratio: float):
     return mean, scale * np.linalg.inv(precision), evidence, starts
 
 
-def test_stage_pmfs_are_those_of_the_dense_model():
+def test_stage_pmfs_are_those_of_the_dense_model() -> None:
     """Against 400,000 draws; 5 standard errors, so that a right pmf fails with probability below 1e-4."""
     bandit = played(120)
     space, d, floor = bandit.spec.arms, bandit.spec.context.dimension, bandit.spec.policy.floor
@@ -151,7 +166,7 @@ def test_stage_pmfs_are_those_of_the_dense_model():
     caution = min(1.0, 0.3 * np.sqrt(1 + 120 / 500))
     best = [belief.arm_id for belief in bandit.beliefs({"task": "a", "urgent": True})]
 
-    def vector(unit, arm_id):
+    def vector(unit: int, arm_id: str) -> Floats:
         z = space.encode(unit, space.locate(arm_id)[1].parameters)
         return np.concatenate([phi, np.array(z)[: space.size(unit) - d] / 65536])
 
@@ -200,29 +215,29 @@ def test_stage_pmfs_are_those_of_the_dense_model():
     assert np.all(np.abs(np.array(decision.stages[1].pmf) / TOTAL - expected) < 5 * error)
 
 
-def test_uniform_is_uniform_in_every_stage():
+def test_uniform_is_uniform_in_every_stage() -> None:
     bandit = Bandit(make_spec(policy=PolicySpec("uniform")))
     decision = bandit.select_arm({"task": "a", "urgent": True}, "w")
     for stage in decision.stages:
         assert max(stage.pmf) - min(stage.pmf) <= 1
 
 
-def test_forgetting_reads_staged_sums_too():
+def test_forgetting_reads_staged_sums_too() -> None:
     bandit = played(60, policy=PolicySpec("hier_ts", window=20), bucket_rows=5)
     assert bandit.verify().ok
 
 
 @given(cells=st.lists(st.integers(0, CELLS - 1), min_size=2, max_size=2), retries=st.integers(0, 5))
 @settings(max_examples=60, derandomize=True, deadline=None)
-def test_an_arm_id_can_be_read_back(cells, retries):
+def test_an_arm_id_can_be_read_back(cells: list[int], retries: int) -> None:
     space = ArmSpace(STRATEGIES, CONTEXT.dimension)
     arm = space.arm(2, {"timeout_s": TIMEOUT.value(cells), "retries": retries})
     assert space.locate(arm.arm_id) == (2, arm)
     assert abs(TIMEOUT.place(arm.parameters["timeout_s"]) - position(cells)) < 1e-4
 
 
-def test_range_by_hand():
-    # Nine cells on [-1, 1]: the middle of the first is -1 + 1/9; the middle of its last ninth is -1 + 2/9 - 1/81.
+def test_range_by_hand() -> None:
+    # Nine cells on [-1, 1]: the middle of the first is -1 + 1/9; that of its last ninth is -1 + 2/9 - 1/81.
     assert position([0]) == pytest.approx(-1 + 1 / 9)
     assert position([0, 8]) == pytest.approx(-1 + 2 / 9 - 1 / 81)
     assert Range(0, 9).value([4, 4]) == 4.5
@@ -232,14 +247,14 @@ def test_range_by_hand():
 
 
 @pytest.mark.parametrize("bad", [(1, 1), (2, 1), (float("nan"), 1), (0, float("inf")), ("a", 2), (True, 2)])
-def test_bad_ranges_are_refused(bad):
+def test_bad_ranges_are_refused(bad: tuple[Any, Any]) -> None:
     with pytest.raises(SpecInvalid, match="expected:"):
         Range(*bad)
     with pytest.raises(SpecInvalid, match="low > 0"):
         Range(0, 1, log=True)
 
 
-def test_what_a_space_refuses():
+def test_what_a_space_refuses() -> None:
     with pytest.raises(SpecInvalid, match="cannot choose from a space of this size"):
         make_spec(policy=PolicySpec("ucb1"))
     with pytest.raises(SpecInvalid, match="cannot stand in a space of this size"):
@@ -255,7 +270,7 @@ def test_what_a_space_refuses():
     assert bandit.to_json() == before
 
 
-def test_eligibility_holds_in_the_strategy_stage():
+def test_eligibility_holds_in_the_strategy_stage() -> None:
     bandit = played(30)
     for i in range(20):
         decision = bandit.select_arm({"task": "b", "urgent": False}, f"e{i}", exclude=["parallel"])
@@ -263,7 +278,7 @@ def test_eligibility_holds_in_the_strategy_stage():
         assert decision.stages[0].pmf[1] == 0
 
 
-def test_the_size_decides_between_listing_and_stages():
+def test_the_size_decides_between_listing_and_stages() -> None:
     listed = BanditSpec(name="s", strategies=[Strategy("a", {"x": list(range(32)), "y": list(range(32))})])
     staged = BanditSpec(name="s", strategies=[Strategy("a", {"x": list(range(33)), "y": list(range(32))})])
     assert not listed.arms.staged
