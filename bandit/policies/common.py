@@ -78,7 +78,7 @@ class CommonSettings:
                 f"window={self.window}", "half the window", bucket_rows, self.window // 2, self.window // 10
             )
         if self.discount is not None and bucket_rows > 1:
-            horizon = 1.0 / (1.0 - self.discount)  # rows that count in all
+            horizon = (1.0 + 1e-9) / (1.0 - self.discount)  # rows that count in all
             if 2 * bucket_rows > horizon:
                 name = f"discount={self.discount:g}"
                 _too_coarse(
