@@ -116,6 +116,8 @@ def test_the_policy_takes_over_and_the_ledger_verifies() -> None:
         decision = kept.select_arm({})
         kept.update_reward(decision, reward=float(rng.random() < means[decision.arm_id]))
     reasons = [decision.reason for decision in kept.decisions.values()]
-    assert set(reasons[:10]) == {"conservative"}
+    # Three rows of the baseline pay for one that is worth nothing: 3 ≥ .7·4.
+    assert reasons[:4] == ["conservative"] * 3 + ["policy"]
+    assert reasons[4] == "conservative"
     assert reasons[-50:].count("policy") > 40
     assert kept.verify().ok
