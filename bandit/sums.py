@@ -151,7 +151,8 @@ class Sums:
         epochs: Any = document.get("epochs")
         blocks = document.get("blocks")
         shape = (document.get("dimension"), document.get("bucket_rows"))
-        if shape != (dimension, bucket_rows) or not _integers(epochs, arms) or not isinstance(blocks, list):
+        fits = shape == (dimension, bucket_rows) and _integers(epochs, arms) and isinstance(blocks, list)
+        if not fits or min(epochs) < 0:
             raise DocumentInvalid(
                 "the sums are of another shape than the spec",
                 expected=f"{arms} arms, φ of {dimension} columns, buckets of {bucket_rows} rows",
