@@ -20,6 +20,8 @@ from nyx_learning.service.demo.workload import Workflow
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+FINE: tuple[Fate, ...] = ("fine",)
+HANGS: tuple[Fate, ...] = ("hangs",)
 PATIENT = {"timeout_s": 2.0, "retries": 0, "workers": 2}
 
 
@@ -62,7 +64,7 @@ def gone(pids: list[int], within_s: float = 10.0) -> bool:
 
 @pytest.mark.parametrize("kind", ["cpu", "io", "mixed"])
 async def test_all_strategies_come_to_the_same_results(orchestrator: Orchestrator, kind: Kind) -> None:
-    workflow = batch(kind, *[("fine",)] * 5)
+    workflow = batch(kind, *[FINE] * 5)
     results = {(await orchestrator.execute(workflow, name, PATIENT)).digests for name in STRATEGIES}
     assert len(results) == 1
     digests = results.pop()
@@ -113,7 +115,7 @@ async def test_a_hang_is_repaired_by_a_retry(orchestrator: Orchestrator, strateg
 async def test_waiting_overlaps(
     orchestrator: Orchestrator, strategy: str, workers: int, at_once: int
 ) -> None:
-    workflow = batch("io", *[("fine",)] * 8, latency_s=0.1)
+    workflow = batch("io", *[FINE] * 8, latency_s=0.1)
     parallel = await orchestrator.execute(workflow, strategy, PATIENT | {"workers": workers})
     # The lower bound is the least that so many at once can take; one after the other takes 0.8 s.
     assert 0.8 / at_once <= parallel.duration_s < 0.7
@@ -121,12 +123,12 @@ async def test_waiting_overlaps(
 
 
 async def test_sequential_does_one_after_the_other(orchestrator: Orchestrator) -> None:
-    done = await orchestrator.execute(batch("io", *[("fine",)] * 4, latency_s=0.05), "sequential", PATIENT)
+    done = await orchestrator.execute(batch("io", *[FINE] * 4, latency_s=0.05), "sequential", PATIENT)
     assert done.duration_s >= 0.2
 
 
 async def test_the_service_turns_away_more_than_it_can_serve(orchestrator: Orchestrator) -> None:
-    workflow = batch("io", *[("fine",)] * (CAPACITY + 3), latency_s=0.3)
+    workflow = batch("io", *[FINE] * (CAPACITY + 3), latency_s=0.3)
     flooded = await orchestrator.execute(workflow, "asyncio", PATIENT)
     assert sum(digest is not None for digest in flooded.digests) == CAPACITY
     polite = await orchestrator.execute(workflow, "threads", PATIENT | {"workers": CAPACITY})
@@ -136,7 +138,7 @@ async def test_the_service_turns_away_more_than_it_can_serve(orchestrator: Orche
 async def test_worker_processes_are_reused(orchestrator: Orchestrator) -> None:
     before = orchestrator.pids
     for _ in range(3):
-        await orchestrator.execute(batch("cpu", *[("fine",)] * 4), "processes", PATIENT)
+        await orchestrator.execute(batch("cpu", *[FINE] * 4), "processes", PATIENT)
     assert orchestrator.pids == before
     assert len(before) == 3
 
@@ -186,7 +188,7 @@ async def test_no_process_is_left_after_closing_after_an_error_or_after_cancelli
         async with Orchestrator() as running:
             pids.extend(running.pids)
             started.set()
-            hung = batch("io", *[("hangs",)] * 4)
+            hung = batch("io", *[HANGS] * 4)
             await running.execute(hung, "processes", {"timeout_s": 30.0, "retries": 0, "workers": 2})
 
     started = asyncio.Event()

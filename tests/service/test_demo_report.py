@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 import re
@@ -129,7 +130,7 @@ def test_the_same_result_gives_the_same_page(page: str) -> None:
 
 
 def test_without_matplotlib_the_report_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plots.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(plots.PlotsUnavailable) as refused:
         plots.require()
     text = str(refused.value)

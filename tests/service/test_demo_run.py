@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections import Counter
 from pathlib import Path
@@ -10,7 +11,6 @@ import pytest
 
 from nyx_learning.errors import InputInvalid
 from nyx_learning.rewards import Outcome, price
-from nyx_learning.service.demo import plots
 from nyx_learning.service.demo.experiment import Run
 from nyx_learning.service.demo.run import DemoOptions, DemoResult, run_demo
 from nyx_learning.service.demo.spec import build_spec
@@ -86,7 +86,7 @@ async def test_the_demo_learns_compares_verifies_and_reports(database_dsn: str, 
 async def test_without_matplotlib_the_demo_still_completes(
     database_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plots.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     result = await run_demo(DemoOptions(workflows=2, report=tmp_path / "demo.html", dsn=database_dsn))
     assert "nyx-learning[plots]" in result.notes[0]
     assert "<svg" not in (tmp_path / "demo.html").read_text(encoding="utf-8")

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
@@ -60,15 +61,15 @@ def test_every_block_holds_each_context_once_in_an_order_of_its_own() -> None:
 
 def test_flaky_services_hang_and_calm_ones_are_slow() -> None:
     items = [(w.flaky, item) for w in population(11, "many", 1800) for item in w.items if w.kind == "io"]
+    troubles: dict[str, Callable[[Item], bool]] = {
+        "hangs": lambda item: item.fates[0] == "hangs",
+        "fails": lambda item: item.fates[0] == "fails",
+        "slow": lambda item: item.latency_s > 0.03,
+    }
     share = {
-        (flaky, trouble): sum(test(item) for f, item in items if f == flaky)
-        / sum(f == flaky for f, _ in items)
+        (flaky, name): sum(met(item) for f, item in items if f == flaky) / sum(f == flaky for f, _ in items)
         for flaky in (False, True)
-        for trouble, test in (
-            ("hangs", lambda item: item.fates[0] == "hangs"),
-            ("fails", lambda item: item.fates[0] == "fails"),
-            ("slow", lambda item: item.latency_s > 0.03),
-        )
+        for name, met in troubles.items()
     }
     # 2,000 items of each: the standard error of a rate of 5 % is half a percentage point.
     assert share[True, "hangs"] == pytest.approx(0.03, abs=0.02)
