@@ -1,11 +1,11 @@
 """What a round costs under each policy: one selection and one update, in µs.
 
-``kernels``: a row is added to the sums, the changed arm is read, the policy computes its pmf, which is rounded
-and drawn from. ``Bandit``: the same through ``select_arm`` and ``update_reward``: context checked and encoded,
-keyed draw, decision and ledger. φ has 16 columns; every arm has seen some rewards before.
+``kernels``: a row is added to the sums, the changed arm is read, the policy computes its pmf, which is
+rounded and drawn from. ``Bandit``: the same through ``select_arm`` and ``update_reward``: context checked and
+encoded, keyed draw, decision and ledger. φ has 16 columns; every arm has seen some rewards before.
 
-Figures are medians over blocks of rounds, with the best block beside them: other work on the machine only ever
-adds time. Limits: linucb K=10 kernels 15 µs, K=1000 Bandit 200 µs; lints K=10 kernels 50 µs.
+Figures are medians over blocks of rounds, with the best block beside them: other work on the machine only
+ever adds time. Limits: linucb K=10 kernels 15 µs, K=1000 Bandit 200 µs; lints K=10 kernels 50 µs.
 """
 
 from __future__ import annotations

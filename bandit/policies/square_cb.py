@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import sqrt
 
+import numpy as np
+
 from .. import kernels
 from .base import Floats, Mask, Policy, Setting
 from .hierarchical import HierarchicalModel
@@ -31,28 +33,34 @@ class SquareCb(Policy):
     """
 
     def __init__(self, setting: Setting) -> None:
-        self._hierarchical: HierarchicalModel | None = None
-        self._ridge: RidgeModel | None = None
+        number = setting.number
+        self._model: HierarchicalModel | RidgeModel
         if setting.parameters["model"] == "hierarchical":
-            self._hierarchical = HierarchicalModel(setting)
+            self._model = HierarchicalModel(setting)
         else:
-            self._ridge = RidgeModel(setting, ridge=setting.number("ridge"), center=setting.number("mean"))
-        self._gamma = setting.number("gamma")
+            self._model = RidgeModel(setting, ridge=number("ridge"), center=number("mean"))
+        self._gamma, self._noise = number("gamma"), sqrt(number("noise"))
         self._grows = setting.parameters["schedule"] == "sqrt"
-        self._noise = sqrt(setting.number("noise"))
         self._rewards = 0.0
+        self._predicted = np.zeros(len(setting.arms))
 
     def refresh(self, reading: Floats, changed: Sequence[int]) -> None:  # noqa: D102
-        (self._hierarchical or self._ridge).refresh(reading, changed)  # type: ignore[union-attr]
+        self._model.refresh(reading, changed)
         self._rewards = kernels.shares.total(reading)
 
     def pmf(self, phi: Floats, eligible: Mask, out: Floats) -> None:  # noqa: D102
+        model, predicted = self._model, self._predicted
+        model.score(phi)
+        if isinstance(model, RidgeModel):
+            predicted = model.value
+        else:
+            kernels.indices.mixture_index(model.mean, model.whole, model.weight, 0.0, predicted)
         gamma = self._gamma * sqrt(eligible.sum() * self._rewards) if self._grows else self._gamma
-        kernels.shares.inverse_gap_pmf(self.beliefs(phi)[0], gamma, eligible, out)
+        kernels.shares.inverse_gap_pmf(predicted, gamma, eligible, out)
 
     def beliefs(self, phi: Floats) -> tuple[Floats, Floats]:  # noqa: D102
-        if self._ridge is not None:
-            self._ridge.score(phi)
-            return self._ridge.value.copy(), self._noise * self._ridge.norm
-        self._hierarchical.score(phi)  # type: ignore[union-attr]
-        return self._hierarchical.moments()  # type: ignore[union-attr]
+        model = self._model
+        model.score(phi)
+        if isinstance(model, RidgeModel):
+            return model.value.copy(), self._noise * model.norm
+        return model.moments()

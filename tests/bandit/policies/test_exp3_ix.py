@@ -102,6 +102,15 @@ def test_a_holdout_cohort_adds_no_loss() -> None:
     assert 0 < chosen < 60
 
 
+def test_a_document_folds_the_statistic_again() -> None:
+    learner = bandit(baseline_arm="s0", holdout=0.2)
+    for i in range(30):
+        learner.update_reward(learner.select_arm({}), reward=i / 30)
+    again = Bandit.from_json(learner.to_json())
+    assert again.select_arm({}) == learner.select_arm({})
+    assert again.verify().ok
+
+
 def test_sums_without_the_statistic_are_refused() -> None:
     spec = bandit().spec
     with pytest.raises(InputInvalid, match="estimated_loss"):
