@@ -1,0 +1,15 @@
+"""Compiled simulation loops; loaded on first use, like ``bandit.kernels``, whose functions they call."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import arms, counter, keyed, rewards, tally
+
+__all__ = ["arms", "counter", "keyed", "rewards", "tally"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(name)
