@@ -21,6 +21,7 @@ __all__ = ["ARM_STAGE", "COHORT_STAGE", "Learner", "checked_id", "policy_propens
 COHORT_STAGE = "cohort"
 _COHORTS = ("learner", "holdout")
 _MAX_ID = 512
+_MAX_ID_BYTES = 1024  # with the bandit's name it must fit into an entry of a database's index
 
 
 class Learner:
@@ -163,11 +164,16 @@ def _fitting(spec: BanditSpec, sums: Sums | None, dimension: int) -> Sums:
 
 def checked_id(decision_id: object) -> str:
     """Return a usable decision id; ``InputInvalid`` for anything else."""
-    if isinstance(decision_id, str) and 0 < len(decision_id) <= _MAX_ID and decision_id.isprintable():
+    if (
+        isinstance(decision_id, str)
+        and 0 < len(decision_id) <= _MAX_ID
+        and decision_id.isprintable()
+        and (decision_id.isascii() or len(decision_id.encode()) <= _MAX_ID_BYTES)
+    ):
         return decision_id
     raise InputInvalid(
         "the decision id is unusable",
-        expected=f"a printable string of 1 to {_MAX_ID} characters",
+        expected=f"a printable string of 1 to {_MAX_ID} characters, at most {_MAX_ID_BYTES:,} bytes in UTF-8",
         found=shown(decision_id),
         fix="use something that your retry would send again, such as 'workflow-1/step-2'",
     )

@@ -14,7 +14,7 @@ from nyx_learning.persistence.database import close_pool, connect, reaching
 from nyx_learning.persistence.migrations import migrate
 from nyx_learning.persistence.queries import query
 
-SECRET = "hunter2"
+SECRET = "hunter2"  # noqa: S105 (what must never be shown)
 _ROLES = itertools.count(1)
 
 
@@ -88,7 +88,9 @@ async def test_an_unreadable_dsn_is_not_repeated(dsn: str) -> None:
     assert "a DSN that cannot be read" in found
 
 
-async def test_a_wrong_password(postgres_server: object, database_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_wrong_password(
+    postgres_server: object, database_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The embedded server asks for none, so a server of three lines does: it sends what Postgres would."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -99,7 +101,7 @@ async def test_a_wrong_password(postgres_server: object, database_dsn: str, monk
         writer.write(b"R\x00\x00\x00\x08\x00\x00\x00\x03")
         await reader.readexactly(1)
         await reader.readexactly(int.from_bytes(await reader.readexactly(4), "big") - 4)
-        fields = b"SFATAL\x00C28P01\x00Mpassword authentication failed for user \"me\"\x00\x00"
+        fields = b'SFATAL\x00C28P01\x00Mpassword authentication failed for user "me"\x00\x00'
         writer.write(b"E" + (len(fields) + 4).to_bytes(4, "big") + fields)
         await writer.drain()
         writer.close()
@@ -161,9 +163,12 @@ async def test_a_newer_schema(owner: asyncpg.Connection, database_dsn: str) -> N
     await owner.execute("INSERT INTO nyx.migration VALUES (9999, 'later', 'x')")
     with pytest.raises(SchemaMismatch):
         await connect(database_dsn)
-    counted = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'nyx-learning' AND datname = current_database()"
+    counted = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE application_name = 'nyx-learning' AND datname = current_database()"
+    )
     async with asyncio.timeout(5):
-        while await owner.fetchval(counted):
+        while await owner.fetchval(counted):  # noqa: ASYNC110 (polling other processes)
             await asyncio.sleep(0.01)
 
 

@@ -1,4 +1,4 @@
-"""Migrations apply once and in order, however many processes start at once, and never over an unknown schema."""
+"""Migrations apply once and in order, however many start at once, and never over an unknown schema."""
 
 import asyncio
 import hashlib
@@ -91,5 +91,7 @@ async def test_a_failing_migration_leaves_nothing(connection: asyncpg.Connection
     await connection.execute("CREATE TABLE nyx.log (in_the_way integer)")
     with pytest.raises(asyncpg.DuplicateTableError):
         await migrate(connection)
-    tables = await connection.fetch("SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'nyx'")
+    tables = await connection.fetch(
+        "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'nyx'"
+    )
     assert [row[0] for row in tables] == ["log"]

@@ -38,7 +38,7 @@ async def digests(*engines: LearningEngine) -> set[str]:
     """Hashes of what each engine knows, once all know the same number of rows."""
     last = max(engine.state_seq for engine in engines)
     async with asyncio.timeout(5):
-        while any(engine.state_seq < last for engine in engines):
+        while any(engine.state_seq < last for engine in engines):  # noqa: ASYNC110 (polling other processes)
             await asyncio.sleep(0.01)
     return {engine._learner.sums.digest() for engine in engines}
 
@@ -101,7 +101,7 @@ async def test_two_processes_report_the_same(
     assert sum(int(out) for out, _ in answers) == 100
     assert await sql("SELECT count(*), max(seq) FROM nyx.log") == [(100, 100)]
     async with asyncio.timeout(2):  # within the poll interval, and what a busy machine adds
-        while engine.state_seq < 100:
+        while engine.state_seq < 100:  # noqa: ASYNC110 (polling other processes)
             await asyncio.sleep(0.02)
     assert (await engine.verify()).ok
 
@@ -158,14 +158,16 @@ async def test_a_decision_id_is_bound_to_its_question(
     one, two = await open_engine(spec), await open_engine(spec)
     decision = await one.select_arm(contexts(0), "wf-1", eligible=["direct", "parallel(workers=2)"])
     for engine in (one, two):
-        assert await engine.select_arm(contexts(0), "wf-1", exclude=["parallel(workers=4)", "parallel(workers=8)"])
+        assert await engine.select_arm(
+            contexts(0), "wf-1", exclude=["parallel(workers=4)", "parallel(workers=8)"]
+        )
         with pytest.raises(DecisionConflict, match="another context"):
             await engine.select_arm(contexts(1), "wf-1", eligible=["direct", "parallel(workers=2)"])
         with pytest.raises(DecisionConflict, match="another eligibility"):
             await engine.select_arm(contexts(0), "wf-1")
-    assert (await two.select_arm(contexts(0), "wf-1", eligible=decision.pmf and ["direct", "parallel(workers=2)"])) == (
-        decision
-    )
+    assert (
+        await two.select_arm(contexts(0), "wf-1", eligible=decision.pmf and ["direct", "parallel(workers=2)"])
+    ) == (decision)
 
 
 async def test_an_outcome_by_an_id_that_only_the_database_knows(

@@ -33,11 +33,13 @@ def knowledge(engine: LearningEngine) -> str:
 async def caught_up(*engines: LearningEngine) -> None:
     last = max(engine.state_seq for engine in engines)
     async with asyncio.timeout(5):
-        while any(engine.state_seq < last for engine in engines):
+        while any(engine.state_seq < last for engine in engines):  # noqa: ASYNC110 (polling other processes)
             await asyncio.sleep(0.01)
 
 
-async def work(engine: LearningEngine, contexts: Contexts, numbers: range, prefix: str = "wf") -> list[Decision]:
+async def work(
+    engine: LearningEngine, contexts: Contexts, numbers: range, prefix: str = "wf"
+) -> list[Decision]:
     """Select and report one by one, with rewards that depend on the arm."""
     decisions = []
     for i in numbers:
@@ -69,7 +71,7 @@ async def test_many_engines_one_dense_log(
     )
     learner = Learner(spec)
     for arm_id, phi, units, seq in log_order:
-        learner.sums.absorb(spec.arms.index(arm_id), 0, seq, phi, units)
+        learner.sums.absorb(spec.arms.ids.index(arm_id), 0, seq, phi, units)
         learner.sums.seq = seq
     assert {knowledge(e) for e in engines} == {learner.sums.digest()}
     assert knowledge(other) != learner.sums.digest()
@@ -95,7 +97,8 @@ async def test_state_seq_names_what_was_known(
 
     await asyncio.gather(run(one, "a"), run(two, "b"))
     late = await sql(
-        "SELECT count(*) FROM nyx.decision d JOIN nyx.log l USING (bandit, decision_id) WHERE l.seq <= d.state_seq"
+        "SELECT count(*) FROM nyx.decision d JOIN nyx.log l USING (bandit, decision_id)"
+        " WHERE l.seq <= d.state_seq"
     )
     assert late == [(0,)]
 
@@ -104,7 +107,7 @@ async def test_an_idle_engine_follows(open_engine: Any, spec: BanditSpec, contex
     one, idle = await open_engine(spec), await open_engine(spec)
     await work(one, contexts, range(5))
     async with asyncio.timeout(2):
-        while idle.state_seq < 5:
+        while idle.state_seq < 5:  # noqa: ASYNC110 (polling other processes)
             await asyncio.sleep(0.01)
     assert knowledge(idle) == knowledge(one)
 
@@ -232,7 +235,9 @@ CHANGES: dict[str, Callable[[BanditSpec], BanditSpec]] = {
     "schema": lambda s: replace(s, context=ContextSchema({**s.context, "urgent": Flag(optional=True)})),
     "narrower schema": lambda s: replace(s, context=ContextSchema(task=s.context["task"])),
     "added arms": lambda s: replace(s, strategies=[*s.strategies, Strategy("tree", {"depth": [1, 2]})]),
-    "removed arms": lambda s: replace(s, strategies=[s.strategies[0], Strategy("parallel", {"workers": [2]})]),
+    "removed arms": lambda s: replace(
+        s, strategies=[s.strategies[0], Strategy("parallel", {"workers": [2]})]
+    ),
     "policy": lambda s: replace(s, policy=PolicySpec("hier_ts")),
     "seed": lambda s: replace(s, seed=8),
     "buckets": lambda s: replace(s, bucket_rows=5),
@@ -347,7 +352,9 @@ async def conformance(
             report = {"reward": (i % 9) / 9}
         if i % 5:
             receipt = await update(decision if i % 2 else f"wf-{i}", **report)
-            seen.append((receipt.seq, receipt.reward, receipt.applied, dict(receipt.components), receipt.missing))
+            seen.append(
+                (receipt.seq, receipt.reward, receipt.applied, dict(receipt.components), receipt.missing)
+            )
             again = await update(decision, **report)
             assert (again.seq, again.applied) == (receipt.seq, False)
     return seen
@@ -373,5 +380,3 @@ async def test_bandit_and_engine_answer_the_same(
     assert repr(bandit.beliefs(contexts(1))) == repr(engine.beliefs(contexts(1)))
     assert bandit.verify().ok
     assert (await engine.verify()).ok
-
-
