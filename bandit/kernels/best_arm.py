@@ -7,7 +7,8 @@ is below 1e-12. ``best_arm_descent`` tells how it is integrated.
 
 Arms that cannot win are dropped first. Gaussian: arm i goes if P(X_i > X_r) ≤ 3.2e-14 for the arm r whose
 lower end is highest or for the arm with the best mean; P_i ≤ P(X_i > X_r), and the others change by no more
-in sum. Beta: arm i goes if its upper end lies below another's lower end, both with 3.4e-14 beyond them.
+in sum. Beta: arm i goes if its upper end lies below the lower end of the arm whose lower end seems highest,
+both with at most 3.4e-14 beyond them.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ...jit import kernel
-from .best_arm_descent import CORE, FIRST, SECOND, TABLE_ROWS, UPPER, descend
+from .best_arm_descent import CORE, EXPONENT, FIRST, KNEE, SECOND, TABLE_ROWS, UPPER, VAGUE, descend
 from .best_arm_panel import BEND, FACTOR, NAME, TOTAL
-from .logit_beta import beta_factor, beta_range
+from .elementary import log_normal
+from .logit_beta import beta_excess, beta_factor, beta_reach, beta_start
 
 __all__ = ["best_arm_beta", "best_arm_gaussian"]
 
@@ -27,13 +29,11 @@ _Mask = npt.NDArray[np.bool_]
 
 _REACH = 7.5  # Φ(−7.5) = 3.2e-14
 _REACH2 = _REACH * _REACH
-_EXPONENT = 31.0  # e^−31 = 3.4e-14 bounds a Beta arm's tail
 _POINT = 1e-140  # standard deviations below count as 0: their squares would underflow
 _LARGEST = 1e140
 _SMALLEST_EVIDENCE = 1e-100
 _LARGEST_EVIDENCE = 1e15
 _INV_SQRT_2PI = 0.3989422804014327
-_VAGUE = 1.3
 
 
 @kernel
@@ -152,8 +152,9 @@ def best_arm_beta(a: _Array, b: _Array, eligible: _Mask, out: _Array) -> None:
     """
     arms = a.shape[0]
     table = np.empty((TABLE_ROWS, arms))
-    floor = -np.inf
     count = 0
+    best = 0
+    best_end = -np.inf
     for i in range(arms):
         out[i] = 0.0
         if not eligible[i]:
@@ -165,27 +166,36 @@ def best_arm_beta(a: _Array, b: _Array, eligible: _Mask, out: _Array) -> None:
         ):
             _refuse(eligible, out)
             return
+        mode = log_normal(first / second)
+        end = mode - beta_start(second, first, EXPONENT)
+        if end > best_end:
+            best = count
+            best_end = end
         table[FIRST, count] = first
         table[SECOND, count] = second
-        lower, upper = beta_range(first, second, _EXPONENT)
-        floor = max(floor, lower)
-        table[UPPER, count] = upper
+        table[UPPER, count] = mode
         table[NAME, count] = i
         count += 1
+    if count == 0:
+        return
+    floor = table[UPPER, best] - beta_reach(table[SECOND, best], table[FIRST, best], EXPONENT)
     kept = 0
     for c in range(count):
-        if table[UPPER, c] <= floor:
+        first, second, mode = table[FIRST, c], table[SECOND, c], table[UPPER, c]
+        if mode < floor and beta_excess(first, second, floor - mode)[0] >= EXPONENT:
             continue
-        first, second = table[FIRST, c], table[SECOND, c]
+        evidence = first + second
+        core = 1.0 / np.sqrt(first * (second / evidence))
         table[FIRST, kept] = first
         table[SECOND, kept] = second
-        table[UPPER, kept] = table[UPPER, c]
+        table[UPPER, kept] = mode + beta_reach(first, second, EXPONENT)
         table[NAME, kept] = table[NAME, c]
-        table[CORE, kept] = min(1.0 / np.sqrt(first * (second / (first + second))), _VAGUE)
+        table[CORE, kept] = min(core, VAGUE)
+        table[KNEE, kept] = log_normal(max(evidence, 1.0)) if core > VAGUE else 0.0
         table[FACTOR, kept] = beta_factor(first, second)
         kept += 1
     if kept == 1:
         out[int(table[NAME, 0])] = 1.0
-    elif kept > 1:
+    else:
         descend(table, kept, floor, True)
         _hand_out(table, kept, 0.0, out)

@@ -16,7 +16,7 @@ from .best_arm_panel import ABOVE, ABOVE_NEXT, BEND, GAIN, LEVEL, PANEL_ROWS, SL
 from .gauss_legendre import NODES
 from .logit_beta import beta_divergence, logit_bend, logit_bend_series, logit_pair, logit_step
 
-__all__ = ["CORE", "DELTA", "FIRST", "LEFT_OUT", "SECOND", "TABLE_ROWS", "UPPER", "descend"]
+__all__ = ["CORE", "DELTA", "EXPONENT", "FIRST", "KNEE", "SECOND", "TABLE_ROWS", "UPPER", "VAGUE", "descend"]
 
 _Array = npt.NDArray[np.float64]
 
@@ -25,14 +25,17 @@ CORE = PANEL_ROWS + 1  # scale of the density's features
 FIRST = PANEL_ROWS + 2  # mean, or a
 SECOND = PANEL_ROWS + 3  # standard deviation, or b
 DELTA = PANEL_ROWS + 4  # σ(y) − a/(a+b) at the panel's top
-TABLE_ROWS = PANEL_ROWS + 5
+KNEE = PANEL_ROWS + 5  # log(a+b), if positive: the distance at which a vague density becomes exponential
+TABLE_ROWS = PANEL_ROWS + 6
 
-LEFT_OUT = 3e-14  # probability of a maximum below: there the integral ends
+EXPONENT = 31.0  # e^−31 = 3.4e-14 bounds what lies beyond the end of a Beta arm
+VAGUE = 1.3  # Beta densities have features of this scale however little is known
+_LEFT_OUT = 3e-14  # probability of a maximum below: there the integral ends
 _TOLERANCE = 1e-13  # per panel
-_EASY = 1e-15  # error from which a shrunken width may grow again
+_EASY = 1e-15  # error below which the next panel may be wider
+_GROWTH = 1.5
 _NARROWEST = 0.25  # panel width in scales at which an error estimate is accepted as it is
 _SERIES = 0.03  # widest panel for the power series of the logit bend
-_WIDE = 1.3  # Beta densities have features of this scale however little is known
 _PANELS_MAX = 100_000
 
 
@@ -57,20 +60,15 @@ def _limit(table: _Array, a: int, y: float, relative: float) -> float:
     Beyond ±log(a+b) the density is an exponential but for terms whose singularities are that far away.
     """
     core = table[CORE, a]
-    if core < _WIDE:
+    if core < VAGUE:
         plain: float = relative * core
         return plain
-    first, second = table[FIRST, a], table[SECOND, a]
-    n = first + second
-    knee = 0.0
-    while n > 1.0:
-        knee += 1.0
-        n *= 0.36787944117144233
+    knee = table[KNEE, a]
     stretch = 0.0
     if y > knee:
-        stretch = min(0.75 * (y - knee), 20.0 / second)
+        stretch = min(0.75 * (y - knee), 20.0 / table[SECOND, a])
     elif y < -knee:
-        stretch = min(3.0 * (-knee - y), 20.0 / first)
+        stretch = min(3.0 * (-knee - y), 20.0 / table[FIRST, a])
     allowed: float = relative * max(core, 0.2 * stretch)
     return allowed
 
@@ -90,7 +88,8 @@ def _enter(table: _Array, a: int, y: float, x: float, rest: float) -> None:
 def descend(table: _Array, count: int, floor: float, logit: bool) -> float:
     """Write the integrals of the first ``count`` arms of the table into its row ``TOTAL``.
 
-    ``floor`` ends the integral at the latest. Returns the probability that all arms lie below its end.
+    ``logit`` tells Beta arms from Gaussian ones. ``floor`` ends the integral at the latest. Returns the
+    probability that all arms lie below its end.
     """
     nodes = NODES.shape[0]
     density = np.empty((count, nodes))
@@ -108,9 +107,9 @@ def descend(table: _Array, count: int, floor: float, logit: bool) -> float:
     shrink = 1.0
     x = rest = 0.0
     for _ in range(_PANELS_MAX):
-        if y <= floor or product < LEFT_OUT:
+        if y <= floor or product < _LEFT_OUT:
             break
-        relative = min(_widest(active), 3.0 if logit else 4.0) * shrink
+        relative = min(_widest(active) * shrink, 3.0 if logit else 4.0)
         landing = floor  # compared as places, not as widths: the next arm may be narrower than their rounding
         for a in range(active):
             limit = _limit(table, a, y, relative) if logit else relative * table[CORE, a]
@@ -153,7 +152,7 @@ def descend(table: _Array, count: int, floor: float, logit: bool) -> float:
             shrink *= 0.6
             continue
         if error < _EASY:
-            shrink = min(1.0, 1.25 * shrink)
+            shrink = min(_GROWTH, 1.25 * shrink)
         product = 1.0
         for a in range(active):
             table[TOTAL, a] += table[GAIN, a]
@@ -165,5 +164,7 @@ def descend(table: _Array, count: int, floor: float, logit: bool) -> float:
                 table[LEVEL, a] += table[SLOPE, a] * width - table[BEND, a] * shape[nodes]
                 table[DELTA, a] -= step
                 table[SLOPE, a] = table[BEND, a] * table[DELTA, a]
+                if table[DELTA, a] < 0.0 and table[LEVEL, a] < -EXPONENT:
+                    product = 0.0  # all but 3.4e-14 of this arm lies above
         y = landing
     return max(product, 0.0)

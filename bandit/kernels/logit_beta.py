@@ -25,8 +25,10 @@ from .elementary import exp_normal, log_normal
 
 __all__ = [
     "beta_divergence",
+    "beta_excess",
     "beta_factor",
-    "beta_range",
+    "beta_reach",
+    "beta_start",
     "logit_bend",
     "logit_bend_series",
     "logit_pair",
@@ -44,12 +46,14 @@ _STIRLING_FROM = 10.0  # the asymptotic series of μ is exact to 1e-16 from here
 @kernel
 def _expm1(x: float) -> float:
     """e^x − 1 for −700 ≤ x ≤ 700, accurate also near 0."""
-    z = x if abs(x) < 0.35 else 0.0
+    close = abs(x) < 0.35
+    far = exp_normal(x) - 1.0
+    z = x if close else 0.0
     near = 1.0 / 479001600.0 + z * (1.0 / 6227020800.0 + z * (1.0 / 87178291200.0))
     near = 1.0 / 362880.0 + z * (1.0 / 3628800.0 + z * (1.0 / 39916800.0 + z * near))
     near = 1.0 / 720.0 + z * (1.0 / 5040.0 + z * (1.0 / 40320.0 + z * near))
     near = z * (1.0 + z * (0.5 + z * (1.0 / 6.0 + z * (1.0 / 24.0 + z * (1.0 / 120.0 + z * near)))))
-    return near if abs(x) < 0.35 else exp_normal(x) - 1.0
+    return near if close else far
 
 
 @kernel
@@ -103,27 +107,36 @@ def beta_factor(a: float, b: float) -> float:
 
 
 @kernel
-def beta_range(a: float, b: float, exponent: float) -> tuple[float, float]:
-    """The y below and above the mode where U reaches ``exponent``, outwards by no more than rounding."""
+def beta_excess(a: float, b: float, t: float) -> tuple[float, float]:
+    """U and dU/dy at mode + t for t ≥ 0, to an absolute error of (a+b)·1e-15; swap a and b below the mode."""
     n = a + b
-    lower = upper = 0.0
-    for above in (False, True):
-        first, second = (a, b) if above else (b, a)
-        p, q = first / n, second / n
-        # U'' = nσ(1−σ) is at most npq above a mode p ≥ ½, and npq·e^t elsewhere: so the start is near the
-        # root or left of it. U is convex: after one Newton step every iterate is right of the root.
-        c = exponent / (first * q)
-        t = np.sqrt(2.0 * c)
-        if p < 0.5:
-            t = log_normal(1.0 + c + t)
-        for _ in range(4):
-            rest = q * exp_normal(-min(t, 700.0))
-            u = n * log_normal(p + rest) + second * t
-            t += (exponent - u) / (second * p - first * rest) * (p + rest)
-        lower = upper
-        upper = t * (1.0 + 1e-9)
-    mode = log_normal(a / b)
-    return mode - lower, mode + upper
+    p = a / n
+    rest = b / n * exp_normal(-min(t, 700.0))
+    return n * log_normal(p + rest) + b * t, (b * p - a * rest) / (p + rest)
+
+
+@kernel
+def beta_start(a: float, b: float, exponent: float) -> float:
+    """A t > 0 near that with U(mode + t) = ``exponent`` or below it; swap a and b below the mode.
+
+    U'' = nσ(1−σ) is at most npq above a mode p ≥ ½, and npq·e^t elsewhere.
+    """
+    c = exponent / (a * (b / (a + b)))
+    t = np.sqrt(2.0 * c)
+    start: float = t if a >= b else log_normal(1.0 + c + t)
+    return start
+
+
+@kernel
+def beta_reach(a: float, b: float, exponent: float) -> float:
+    """A t > 0 with U(mode + t) ≥ ``exponent``, by no more than ½ if 2e-3 ≤ a, b ≤ 1e7; swap for below."""
+    t = beta_start(a, b, exponent)
+    for step in range(6):
+        u, slope = beta_excess(a, b, t)
+        if step > 0 and u < exponent + 0.5:
+            break  # U is convex: after one Newton step every iterate is right of the root
+        t += (exponent - u) / slope
+    return t * (1.0 + 1e-9)
 
 
 @kernel
