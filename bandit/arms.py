@@ -8,10 +8,20 @@ from itertools import product
 from typing import Any
 
 from ..errors import ArmUnknown, EligibilityEmpty, SpecInvalid, shown
-from .decision import Stage
+from .decision import ARM_STAGE, Stage
 from .parameters import ParameterValue, Range
 
-__all__ = ["MAX_ARMS", "Arm", "ArmTable", "Strategy", "arm_id", "arms_spanned", "no_arm_eligible", "spelled"]
+__all__ = [
+    "MAX_ARMS",
+    "Arm",
+    "ArmTable",
+    "Strategy",
+    "arm_id",
+    "arms_spanned",
+    "listed",
+    "no_arm_eligible",
+    "spelled",
+]
 
 MAX_ARMS = 1024
 """Arms whose joint probability mass function is computed at once."""
@@ -136,6 +146,12 @@ class ArmTable(Sequence[Arm]):
         index = self.index(arm_id)
         return index, self._arms[index]
 
+    def chain_problem(self, stages: Sequence[Stage]) -> str | None:
+        """What shows that stages (the cohort's aside) are not of this table; None where nothing does."""
+        if [stage.name for stage in stages] != [ARM_STAGE] or stages[0].names != self.ids:
+            return "its stages are not those of the spec"
+        return None
+
     def drawn(self, stages: Sequence[Stage]) -> str:
         """The arm id that the stages of a decision lead to."""
         return self.ids[stages[-1].chosen]
@@ -237,10 +253,24 @@ def arms_spanned(strategies: Sequence[Strategy]) -> float:
 def _arms_of(strategy: Strategy) -> list[Arm]:
     keys = sorted(strategy.parameters)
     arms = []
-    for levels in product(*(range(len(strategy.parameters[key])) for key in keys)):
-        values = {key: strategy.parameters[key][level] for key, level in zip(keys, levels, strict=True)}
+    grid = [listed(strategy, key) for key in keys]
+    for levels in product(*(range(len(values)) for values in grid)):
+        values = {key: grid[i][level] for i, (key, level) in enumerate(zip(keys, levels, strict=True))}
         arms.append(Arm(arm_id(strategy.name, values), strategy.name, values, levels))
     return arms
+
+
+def listed(strategy: Strategy, key: str) -> tuple[ParameterValue, ...]:
+    """The values of a parameter that is no range."""
+    values = strategy.parameters[key]
+    if isinstance(values, Range):
+        raise SpecInvalid(
+            f"parameter '{key}' of strategy '{strategy.name}' cannot be listed",
+            expected="a list of values",
+            found=repr(values),
+            fix="choose from it in stages (ArmSpace), or list values",
+        )
+    return values
 
 
 def arm_id(strategy: str, values: Mapping[str, ParameterValue]) -> str:

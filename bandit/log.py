@@ -10,6 +10,7 @@ from ..canonical import digest
 from ..rewards import Outcome, Reward
 from .decision import Decision
 from .fixed_point import reward_to_fixed
+from .learner import policy_propensity
 
 __all__ = ["RewardRow"]
 
@@ -19,8 +20,9 @@ class RewardRow:
     """One reward, as it is appended to the log; ``seq`` is 0 until it has a number.
 
     ``encoding`` (hash), ``phi``, ``arm_id`` and ``epoch`` are copied from the decision, so that the sums can
-    be folded from the log alone. ``outcome`` is what was reported, None for a plain reward; ``pricing`` says
-    how the reward came about.
+    be folded from the log alone; ``propensity`` is the
+    policy's, 0 where it did not choose. ``outcome`` is what was reported, None for a plain reward;
+    ``pricing`` says how the reward came about.
     """
 
     bandit: str
@@ -30,6 +32,7 @@ class RewardRow:
     epoch: int
     encoding: str
     phi: tuple[int, ...]
+    propensity: float
     units: int
     reward: float
     outcome: Mapping[str, Any] | None
@@ -54,6 +57,7 @@ class RewardRow:
             decision.epoch,
             encoding,
             decision.phi,
+            policy_propensity(decision),
             reward_to_fixed(reward.value),
             reward.value,
             None if outcome is None else outcome.to_dict(),
@@ -83,6 +87,7 @@ class RewardRow:
                 "epoch": self.epoch,
                 "encoding": self.encoding,
                 "phi": list(self.phi),
+                "propensity": self.propensity,
                 "units": self.units,
                 "reward": self.reward,
                 "outcome": self.outcome,

@@ -13,10 +13,11 @@ from ..canonical import digest
 from ..errors import ArmUnknown, SpecInvalid
 from .arms import Arm, Strategy, arm_id, no_arm_eligible, spelled
 from .decision import Stage
-from .parameters import ParameterValue, Range, encode_level, encode_position
+from .parameters import DEPTH, ParameterValue, Range, encode_level, encode_position
 
-__all__ = ["BASELINE_STAGE", "ArmSpace"]
+__all__ = ["BASELINE_STAGE", "STRATEGY_STAGE", "ArmSpace"]
 
+STRATEGY_STAGE = "strategy"
 BASELINE_STAGE = "baseline"
 """Name of the stage that serves the baseline arm of a space for certain."""
 
@@ -34,8 +35,9 @@ class _Parameter:
     def encode(self, value: ParameterValue) -> list[int] | None:
         """Columns of z for a value; None where it is none of the parameter's."""
         if isinstance(self.values, Range):
-            usable = isinstance(value, (int, float)) and not isinstance(value, bool)
-            return encode_position(self.values.place(value)) if usable else None
+            if not isinstance(value, (int, float)) or isinstance(value, bool):
+                return None
+            return encode_position(self.values.place(value))
         texts = [spelled(v) for v in self.values]
         return encode_level(texts.index(spelled(value)), self.columns) if spelled(value) in texts else None
 
@@ -110,6 +112,21 @@ class ArmSpace:
         if given:
             raise self._unknown([text])
         return unit, arm
+
+    def chain_problem(self, stages: Sequence[Stage]) -> str | None:
+        """What shows that stages (the cohort's aside) are not of this space; None where nothing does."""
+        names = [stage.name for stage in stages]
+        if names == [BASELINE_STAGE]:
+            return None
+        if names[:1] != [STRATEGY_STAGE] or stages[0].names != self.units:
+            return "its first stage does not choose among the strategies"
+        unit, expected = stages[0].chosen, []
+        for parameter in self.parameters[unit]:
+            name = f"{self.units[unit]}.{parameter.name}"
+            expected.append(name)
+            if isinstance(parameter.values, Range):
+                expected += [f"{name}/{depth + 1}" for depth in range(1, DEPTH)]
+        return None if names[1:] == expected else "its stages are not the parameters of its strategy"
 
     def drawn(self, stages: Sequence[Stage]) -> str:
         """The arm id that the stages of a decision lead to."""

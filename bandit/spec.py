@@ -217,7 +217,7 @@ class BanditSpec:
         statistics = CATALOG[self.policy.name].statistics
         if not self.arms.staged and not statistics:
             return self.context.version
-        space = self.arms.version if self.arms.staged else None
+        space = self.arms.version if isinstance(self.arms, ArmSpace) else None
         return digest({"context": self.context.version, "space": space, "statistics": list(statistics)})
 
     @cached_property

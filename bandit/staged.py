@@ -3,19 +3,16 @@
     P(arm) = P(strategy) · Π_parameters P(value | strategy, the values before)
 
 Each factor is a stage of the decision with its own pmf, floor and keyed draw, so that the propensity is the
-exact
-product. Under ``hier_ts`` the model is the factored linear one: a strategy's level and context interactions,
-and for each parameter the effects of its values (a cubic, for a range). The stages are
+exact product. Under ``hier_ts`` the model is the factored linear one: a strategy's level and context
+interactions, and for each parameter the effects of its values (a cubic, for a range). The stages are
 
-* strategy: Thompson sampling among the strategies, each at the parameter values that have the best posterior
-mean;
+* strategy: Thompson sampling among the strategies, each at its parameter values of best posterior mean;
 * a listed parameter: Thompson sampling among the effects of its values;
 * a range: the same among the effects at the middles of 9 cells, then of 9 cells inside the chosen one.
 
 In each stage the sampled effects are independent normals with their posterior marginals, and the pmf is the
-exact
-integral. The two ratios of the prior are a hidden variable of the chain: each draw re-weighs them by Bayes'
-rule.
+exact integral. The two ratios of the prior are a hidden variable of the chain: each draw re-weighs them by
+Bayes' rule.
 """
 
 from __future__ import annotations
@@ -35,13 +32,11 @@ from .joint import numbers
 from .parameters import CELLS, DEPTH, ParameterValue, Range, encode_level, encode_position, position
 from .policies.base import Floats
 from .policies.factored import FactoredModel
-from .space import BASELINE_STAGE, ArmSpace
+from .space import BASELINE_STAGE, STRATEGY_STAGE, ArmSpace
 from .spec import BanditSpec
 from .sums import Sums
 
-__all__ = ["STRATEGY_STAGE", "StagedChooser"]
-
-STRATEGY_STAGE = "strategy"
+__all__ = ["StagedChooser"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,14 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ..bandit import Learner, kernels
+from ..bandit import Arm, Learner, kernels
 from ..bandit.log import RewardRow
-from ..bandit.sums import width
-from ..errors import ContextInvalid
+from ..errors import ArmUnknown, ContextInvalid
 
 __all__ = ["BlockName", "Fold"]
 
 BlockName: TypeAlias = tuple[str, int, int]
-"""(arm id, epoch, bucket): the key of a block for every spec, whatever its arms are."""
+"""(unit, epoch, bucket): the key of a block for every spec; a unit is an arm id, or a strategy of a space."""
 
 
 class Fold:
@@ -29,7 +28,7 @@ class Fold:
 
     def __init__(self, learner: Learner) -> None:
         self.learner = learner
-        self._own = frozenset(learner.arms.ids)
+        self._own = {unit: i for i, unit in enumerate(learner.arms.units)}
         self._beside: dict[BlockName, npt.NDArray[np.int64]] = {}
 
     @property
@@ -46,48 +45,68 @@ class Fold:
         learner, sums = self.learner, self.learner.sums
         sums.expect(row.seq)
         name = None
-        phi = self._phi(row, context)
+        unit, arm = self._located(row.arm_id)
+        phi = self._phi(row, unit, arm, context)
         if phi is not None:
-            name = (row.arm_id, row.epoch, row.seq // sums.bucket_rows)
-            if row.arm_id in self._own:
-                sums.absorb(learner.arms.index(row.arm_id), row.epoch, row.seq, phi, row.units)
+            further = learner.increments(row.propensity, row.units, row.seq)
+            owner = row.arm_id if unit < 0 else learner.arms.units[unit]
+            name = (owner, row.epoch, row.seq // sums.bucket_rows)
+            if unit >= 0:
+                sums.absorb(unit, row.epoch, row.seq, phi, row.units, further=further)
             else:
-                block = self._beside.setdefault(name, np.zeros(width(sums.dimension), np.int64))
+                block = self._beside.setdefault(name, np.zeros(sums.width, np.int64))
                 kernels.statistics.accumulate(
                     block, np.zeros_like(block), np.array(phi, np.int64), row.units, 1
                 )
+                if further:
+                    block[-len(further) :] += np.array(further, np.int64)
         sums.seq = row.seq
         return name
 
     def restore(self, seq: int, blocks: Iterable[tuple[str, int, int, Sequence[int]]]) -> None:
         """Start from the stored sums of the rows up to ``seq``."""
         learner = self.learner
-        for arm_id, epoch, bucket, statistics in blocks:
+        for unit, epoch, bucket, statistics in blocks:
             block = np.array(statistics, np.int64)
-            if arm_id in self._own:
-                learner.sums.restore((learner.arms.index(arm_id), epoch, bucket), block)
+            if unit in self._own:
+                learner.sums.restore((self._own[unit], epoch, bucket), block)
             else:
-                self._beside[arm_id, epoch, bucket] = block
+                self._beside[unit, epoch, bucket] = block
         learner.sums.seq = seq
 
     def names(self) -> list[BlockName]:
         """All blocks that there are, sorted."""
-        ids = self.learner.arms.ids
-        own = [(ids[arm], epoch, bucket) for arm, epoch, bucket in self.learner.sums.blocks]
+        units = self.learner.arms.units
+        own = [(units[unit], epoch, bucket) for unit, epoch, bucket in self.learner.sums.blocks]
         return sorted([*own, *self._beside])
 
     def statistics(self, name: BlockName) -> list[int]:
         """The numbers of one block."""
         block = self._beside.get(name)
         if block is None:
-            block = self.learner.sums.blocks[self.learner.arms.index(name[0]), name[1], name[2]]
+            block = self.learner.sums.blocks[self._own[name[0]], name[1], name[2]]
         return [int(number) for number in block.tolist()]
 
-    def _phi(self, row: RewardRow, context: Mapping[str, Any] | None) -> Sequence[int] | None:
-        if row.encoding == self.learner.spec.context.version:
-            # A damaged row must not reach a compiled kernel, which does not look at lengths.
-            return row.phi if len(row.phi) == self.learner.sums.dimension else None
+    def _located(self, arm_id: str) -> tuple[int, Arm | None]:
+        """The row of the sums that an arm belongs to, and the arm; −1 for an arm that the spec does not
+        have.
+        """
         try:
-            return self.learner.encoder.encode(context or {})[1]
+            return self.learner.arms.locate(arm_id)
+        except ArmUnknown:
+            return -1, None
+
+    def _phi(
+        self, row: RewardRow, unit: int, arm: Arm | None, context: Mapping[str, Any] | None
+    ) -> Sequence[int] | None:
+        learner = self.learner
+        if row.encoding == learner.spec.encoding:
+            # A damaged row must not reach a compiled kernel, which does not look at lengths.
+            return row.phi if len(row.phi) == learner.sums.dimension else None
+        try:
+            phi = learner.encoder.encode(context or {})[1]
         except ContextInvalid:
             return None
+        if arm is None:
+            return phi if not learner.arms.extra else None
+        return [*phi, *learner.arms.encode(unit, arm.parameters)]

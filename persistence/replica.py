@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 
 from ..bandit import Learner
 from ..bandit.log import RewardRow
-from ..bandit.sums import width
 from .fold import BlockName, Fold
 from .store import Store, StoredBlock
 
@@ -34,7 +33,7 @@ class Replica:
     async def restore(self) -> None:
         """Load the stored sums, then fold the rows behind them; fold everything where they cannot be used."""
         last, seq, blocks = await self._store.load_sums()
-        size = width(self._fold.learner.sums.dimension)
+        size = self._fold.learner.sums.width
         if seq > last or any(len(block[3]) != size for block in blocks):
             _LOG.warning(
                 "the stored sums of bandit '%s' are damaged: folding its whole log", self._store.bandit

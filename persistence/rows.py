@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import asyncpg
 
 from ..bandit import BanditSpec, Decision, Stage
+from ..bandit.decision import ARM_STAGE
 from ..bandit.log import RewardRow
 from ..canonical import canonical_json
 from ..errors import ArmUnknown, DocumentInvalid
@@ -54,7 +55,7 @@ def decision_columns(decisions: Sequence[Decision], encodings: Sequence[str]) ->
                 canonical_json(document["context"]),
                 array_text(d.phi),
                 array_text(d.eligible),
-                canonical_json(document["stages"][:-1]),
+                canonical_json(_kept_stages(document["stages"])),
                 array_text(d.pmf),
                 d.arm_id,
                 d.propensity,
@@ -67,6 +68,11 @@ def decision_columns(decisions: Sequence[Decision], encodings: Sequence[str]) ->
     return [list(column) for column in zip(*rows, strict=True)]
 
 
+def _kept_stages(stages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    # The stage over all listed arms stands in the column pmf; its names are the spec's.
+    return [stage for stage in stages if stage["name"] != ARM_STAGE]
+
+
 def decision_from(row: Row, spec: BanditSpec) -> Decision:
     """The decision that a row of ``nyx.decision`` holds; ``spec`` is the one that made it.
 
@@ -75,13 +81,13 @@ def decision_from(row: Row, spec: BanditSpec) -> Decision:
     DocumentInvalid : the row was changed to something that no decision of the spec can be.
     """
     try:
-        index = spec.arms.index(row["arm_id"])
-        arm = spec.arms[index]
+        index, arm = spec.arms.locate(row["arm_id"])
         stages = [
             Stage(s["name"], tuple(s["names"]), tuple(s["pmf"]), s["chosen"])
             for s in json.loads(row["stages"])
         ]
-        stages.append(Stage("arm", spec.arms.ids, tuple(row["pmf"]), index))
+        if not spec.arms.staged:
+            stages.append(Stage(ARM_STAGE, spec.arms.units, tuple(row["pmf"]), index))
         context = dict(json.loads(row["context"]))
     except (ArmUnknown, KeyError, TypeError, ValueError) as error:
         raise DocumentInvalid(
@@ -121,6 +127,7 @@ def log_columns(rows: Sequence[RewardRow]) -> list[list[Any]]:
             r.epoch,
             r.encoding,
             array_text(r.phi),
+            r.propensity,
             r.units,
             r.reward,
             None if r.outcome is None else canonical_json(r.outcome),
@@ -143,6 +150,7 @@ def log_row_from(row: Row) -> RewardRow:
         row["epoch"],
         row["encoding"],
         tuple(row["phi"]),
+        row["propensity"],
         row["units"],
         row["reward"],
         None if row["outcome"] is None else json.loads(row["outcome"]),

@@ -54,7 +54,7 @@ class Store:
 
     def __init__(self, pool: asyncpg.Pool, spec: BanditSpec) -> None:
         self._pool, self.own_spec = pool, spec
-        self.bandit, self.encoding = spec.name, spec.context.version
+        self.bandit, self.encoding = spec.name, spec.encoding
         self._specs: dict[str, BanditSpec] = {spec.spec_hash: spec}
         self._stripe = secrets.randbelow(_STRIPES)
 
@@ -120,7 +120,7 @@ class Store:
         # Sorted: two writers that insert overlapping ids in different orders would deadlock.
         ordered = [batch.decisions[key] for key in sorted(batch.decisions)]
         specs = [await self.spec(d.spec_hash, connection) or self.own_spec for d in ordered]
-        columns = decision_columns(ordered, [spec.context.version for spec in specs])
+        columns = decision_columns(ordered, [spec.encoding for spec in specs])
         rows = await connection.fetch(query("insert_decisions"), self.bandit, self._stripe, *columns)
         inserted = {row["decision_id"] for row in rows}
         batch.stored.update((d.decision_id, d) for d in ordered if d.decision_id in inserted)
@@ -236,7 +236,7 @@ class Store:
 
     async def read_sums(self, connection: Connection, spec: BanditSpec) -> tuple[int, list[StoredBlock]]:
         """The row that the stored sums of a spec go up to, and the sums."""
-        key = (self.bandit, spec.context.version, spec.bucket_rows)
+        key = (self.bandit, spec.encoding, spec.bucket_rows)
         seq = await connection.fetchval(query("checkpoint_seq"), *key)
         rows = await connection.fetch(query("read_sums"), *key)
         return int(seq or 0), [(r["arm_id"], r["epoch"], r["bucket"], r["statistics"]) for r in rows]

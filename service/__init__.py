@@ -2,6 +2,6 @@
 
 from .engine import LearningEngine
 from .execution import Execution
-from .warm_up import warm_up
+from .warming import warm_up
 
 __all__ = ["Execution", "LearningEngine", "warm_up"]

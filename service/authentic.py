@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from ..bandit import BanditSpec, Decision
 from ..bandit.choice import TOTAL, Keyed
-from ..bandit.learner import ARM_STAGE, COHORT_STAGE, checked_id
+from ..bandit.decision import ARM_STAGE, product
+from ..bandit.learner import COHORT_STAGE, checked_id
+from ..bandit.space import STRATEGY_STAGE
 from ..errors import NyxError
 from ..features import Encoder
 
 __all__ = ["Authenticity"]
 
-_REASONS = {"policy", "holdout", "only_arm"}
+_REASONS = {"policy", "holdout", "only_arm", "conservative"}
 
 
 class Authenticity:
@@ -46,8 +48,9 @@ class Authenticity:
             return "it is of another bandit or spec"
         checked_id(decision.decision_id)
         context, phi = self._encoder.encode(decision.context)
-        if context != decision.context or tuple(phi) != decision.phi:
-            return "its phi is not its context's"
+        unit, arm = spec.arms.locate(decision.arm_id)
+        if context != decision.context or (*phi, *spec.arms.encode(unit, arm.parameters)) != decision.phi:
+            return "its phi is not that of its context and arm"
         numbers = ((decision.epoch, 1 << 31), (decision.state_seq, 1 << 62))
         if any(type(number) is not int or not 0 <= number < limit for number, limit in numbers):
             return "its epoch or state_seq is not a natural number"
@@ -59,35 +62,33 @@ class Authenticity:
 
     def _arm(self, decision: Decision) -> str | None:
         arms = self._spec.arms
-        index = arms.index(decision.arm_id)
-        arm = arms[index]
-        said = (decision.arm, decision.strategy, decision.parameters)
-        if said != (index, arm.strategy, arm.parameters):
+        index, arm = arms.locate(decision.arm_id)
+        said = (decision.arm, decision.arm_id, decision.strategy, decision.parameters)
+        if said != (index, arm.arm_id, arm.strategy, arm.parameters):
             return "its arm, strategy and parameters disagree"
         eligible = decision.eligible
         if eligible is None:
             return None
         if eligible != tuple(sorted(set(eligible))) or not 0 <= eligible[0] <= eligible[-1] < len(arms):
             return "its eligible arms are not those of the spec"
-        if any(units and i not in eligible for i, units in enumerate(decision.pmf)):
+        first = next((s for s in decision.stages if s.name in (ARM_STAGE, STRATEGY_STAGE)), None)
+        if first is not None and any(units and i not in eligible for i, units in enumerate(first.pmf)):
             return "its pmf has mass on an arm that was not eligible"
         return None
 
     def _draws(self, decision: Decision) -> str | None:
-        names = [COHORT_STAGE, ARM_STAGE] if self._spec.holdout else [ARM_STAGE]
         stages = decision.stages
-        if [stage.name for stage in stages] != names:
-            return "its stages are not those of the spec"
-        if stages[-1].names != self._spec.arms.ids or stages[-1].chosen != decision.arm:
-            return "its last stage does not choose its arm"
-        propensity = 1.0
-        for stage in reversed(stages):
+        problem = self._spec.arms.chain_problem(stages[1:] if self._spec.holdout else stages)
+        if problem or (self._spec.holdout and stages[0].name != COHORT_STAGE):
+            return problem or "its first stage is not the cohort's"
+        if self._spec.arms.drawn(stages) != decision.arm_id:
+            return "its stages do not lead to its arm"
+        for stage in stages:
             if len(stage.pmf) != len(stage.names) or sum(stage.pmf) != TOTAL or min(stage.pmf) < 0:
                 return f"the pmf of stage '{stage.name}' is none"
             if _draw(stage.pmf, self._keyed.uniform(decision.decision_id, stage.name)) != stage.chosen:
                 return f"stage '{stage.name}': its pmf draws another arm"
-            propensity *= stage.probability
-        return None if propensity == decision.propensity else "its propensity is not that of its stages"
+        return None if product(stages) == decision.propensity else "its propensity is not that of its stages"
 
 
 def _draw(pmf: tuple[int, ...], u: int) -> int:

@@ -31,7 +31,7 @@ from .authentic import Authenticity
 from .execution import Execution
 from .settings import Settings
 from .verification import verify_log
-from .warm_up import warm_up
+from .warming import warm_up
 
 __all__ = ["LearningEngine"]
 
@@ -88,7 +88,7 @@ class LearningEngine:
         """
         _check_arguments(spec, dsn, connections, patience_s)
         settings = Settings.read()
-        await asyncio.to_thread(warm_up)
+        await asyncio.to_thread(warm_up, [spec.policy.name], staged=spec.arms.staged)
         learner = await asyncio.to_thread(Learner, spec)
         server = None
         dsn = dsn or (None if data_home else settings.database_url)
@@ -340,7 +340,7 @@ class LearningEngine:
             spec = await self._store.spec(decision.spec_hash)
         if spec is None:
             raise unknown_decision(self.spec.name, decision.decision_id)
-        return spec.context.version
+        return spec.encoding
 
     def _stored_behind(self, decision: Decision, done: asyncio.Future[Written]) -> None:
         key = decision.decision_id
@@ -348,7 +348,8 @@ class LearningEngine:
             _LOG.error("write-behind decision '%s' was not stored: its outcome will bring it along", key)
             return
         self._behind.discard(key)
-        if done.result().decision not in {None, decision}:
+        stored = done.result().decision
+        if stored is not None and stored != decision:
             _LOG.warning("write-behind decision '%s' was decided before by another process", key)
             self._known.pop(key, None)
 

@@ -65,7 +65,7 @@ def _read_specs(documents: Mapping[str, str], findings: _Findings) -> dict[str, 
 
 def _encodings(specs: Mapping[str, BanditSpec]) -> list[BanditSpec]:
     """One spec for each set of stored sums."""
-    return list({(spec.context.version, spec.bucket_rows): spec for spec in specs.values()}.values())
+    return list({(spec.encoding, spec.bucket_rows): spec for spec in specs.values()}.values())
 
 
 def _verify(
@@ -147,7 +147,7 @@ def _check_decision(row: Row, walk: _Walk) -> str | None:
         decision = decision_from(row, walk.spec)
     except NyxError:
         return "unreadable"
-    if decision.digest != row["digest"] or row["encoding"] != walk.spec.context.version:
+    if decision.digest != row["digest"] or row["encoding"] != walk.spec.encoding:
         return "its content is not what was written"
     problem = walk.authenticity.problem(decision)
     if problem is not None:

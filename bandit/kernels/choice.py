@@ -39,12 +39,11 @@ def quantise(
     for i in range(k):
         out[i] = 0
         if eligible[i]:
-            units = np.int64((pmf[i] * scale + share) * 4294967296.0)
-            if units < 1 and floor > 0.0:
-                units = 1
-            out[i] = units
-            left -= units
-            if best < 0 or units > out[best]:
+            out[i] = np.int64((pmf[i] * scale + share) * 4294967296.0)
+            if out[i] < 1 and floor > 0.0:
+                out[i] = 1
+            left -= int(out[i])
+            if best < 0 or out[i] > out[best]:
                 best = i
     if left < 0:  # owed by the arms that were raised to one unit
         out[best] += left

@@ -9,6 +9,7 @@ import numpy as np
 
 from ... import ieee
 from .. import kernels
+from ..arms import listed
 from .base import Floats, Setting
 
 __all__ = ["HierarchicalModel"]
@@ -53,7 +54,7 @@ class HierarchicalModel:
         ratios: tuple[float, ...] = (number("ratio_low"), number("ratio_high"))
         if ratios[0] == ratios[1]:
             ratios = ratios[:1]
-        counts = [sum(len(values) for values in s.parameters.values()) for s in arms.strategies]
+        counts = [sum(len(listed(s, key)) for key in s.parameters) for s in arms.strategies]
         nodes, size, k, r = len(counts), d + max(counts), len(arms), len(ratios)
         self._spans = np.array([arms.spans[s.name].start for s in arms.strategies] + [k], np.int64)
         self._sizes = np.array([d + count for count in counts], np.int64)
@@ -158,7 +159,7 @@ def _level_columns(setting: Setting) -> np.ndarray[tuple[int, int], np.dtype[np.
     most = max(len(strategy.parameters) for strategy in arms.strategies)
     columns = np.full((len(arms), max(1, most)), -1, np.int64)
     for strategy in arms.strategies:
-        sizes = [len(strategy.parameters[key]) for key in sorted(strategy.parameters)]
+        sizes = [len(listed(strategy, key)) for key in sorted(strategy.parameters)]
         for arm in arms.spans[strategy.name]:
             offset = 0
             for p, size in enumerate(sizes):

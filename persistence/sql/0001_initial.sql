@@ -39,7 +39,7 @@ CREATE TABLE nyx.decision (
     FOREIGN KEY (bandit, spec_hash) REFERENCES nyx.spec
 );
 CREATE INDEX decision_by_state ON nyx.decision (bandit, state_seq, decision_id);
-COMMENT ON COLUMN nyx.decision.stages IS 'The stages before the last; the last one draws the arm from pmf.';
+COMMENT ON COLUMN nyx.decision.stages IS 'All stages but the one that draws from all listed arms: its mass is pmf. (Decisions in stages: pmf of the last.)';
 
 -- One dense sequence per bandit of all rows that can change a choice.
 CREATE TABLE nyx.log (
@@ -53,6 +53,7 @@ CREATE TABLE nyx.log (
     epoch       integer NOT NULL,
     encoding    text NOT NULL,
     phi         integer[] NOT NULL,
+    propensity  double precision NOT NULL CHECK (propensity >= 0 AND propensity <= 1),
     units       integer NOT NULL CHECK (units BETWEEN 0 AND 65536),
     reward      double precision NOT NULL CHECK (reward >= 0 AND reward <= 1),
     outcome     json,
@@ -63,6 +64,8 @@ CREATE TABLE nyx.log (
     UNIQUE (bandit, decision_id, source, revision),
     FOREIGN KEY (bandit, decision_id) REFERENCES nyx.decision
 );
+COMMENT ON COLUMN nyx.log.propensity IS
+    'Of the policy''s choice, 0 where it did not choose (a holdout cohort): what importance-weighted statistics need.';
 COMMENT ON COLUMN nyx.log.phi IS
     'Copied from the decision: joining the decision while appending under the lock is several times dearer.';
 

@@ -80,13 +80,14 @@ SELECT * FROM nyx.log WHERE bandit = $1 AND decision_id = ANY ($2::text[]) AND s
 
 -- name: append_rewards
 INSERT INTO nyx.log
-    (bandit, seq, kind, decision_id, arm_id, epoch, encoding, phi, units, reward, outcome, pricing, reported_at,
-     digest)
-SELECT $1, r.seq, 'reward', r.decision_id, r.arm_id, r.epoch, r.encoding, r.phi::integer[], r.units, r.reward,
-       r.outcome::json, r.pricing::json, r.reported_at, r.digest
-FROM unnest($2::bigint[], $3::text[], $4::text[], $5::integer[], $6::text[], $7::text[], $8::integer[],
-            $9::float8[], $10::text[], $11::text[], $12::float8[], $13::text[])
-     AS r (seq, decision_id, arm_id, epoch, encoding, phi, units, reward, outcome, pricing, reported_at, digest);
+    (bandit, seq, kind, decision_id, arm_id, epoch, encoding, phi, propensity, units, reward, outcome, pricing,
+     reported_at, digest)
+SELECT $1, r.seq, 'reward', r.decision_id, r.arm_id, r.epoch, r.encoding, r.phi::integer[], r.propensity, r.units,
+       r.reward, r.outcome::json, r.pricing::json, r.reported_at, r.digest
+FROM unnest($2::bigint[], $3::text[], $4::text[], $5::integer[], $6::text[], $7::text[], $8::float8[], $9::integer[],
+            $10::float8[], $11::text[], $12::text[], $13::float8[], $14::text[])
+     AS r (seq, decision_id, arm_id, epoch, encoding, phi, propensity, units, reward, outcome, pricing, reported_at,
+           digest);
 
 -- name: log_after
 SELECT l.*,

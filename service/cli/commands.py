@@ -10,6 +10,7 @@ from typing import Protocol, cast
 __all__ = ["COMMANDS", "Command", "load"]
 
 COMMANDS: Mapping[str, str] = {
+    "demo": "watch a small, real orchestrator learn, and verify every decision",
     "replay": "let policies learn and choose on a table of recorded executions",
 }
 """Name of each command, and what it does in a line; ``a-b`` is the module ``a_b``."""
