@@ -149,7 +149,7 @@ class Sums:
         if not isinstance(document, Mapping):
             document = {}
         epochs: Any = document.get("epochs")
-        blocks = document.get("blocks")
+        blocks: Any = document.get("blocks")
         shape = (document.get("dimension"), document.get("bucket_rows"))
         fits = shape == (dimension, bucket_rows) and _integers(epochs, arms) and isinstance(blocks, list)
         if not fits or min(epochs) < 0:

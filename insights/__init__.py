@@ -1,0 +1,1 @@
+"""What the log says to people: patterns, opportunities, recommendation, explanation."""
