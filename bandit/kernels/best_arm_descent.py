@@ -36,7 +36,7 @@ _EASY = 1e-15  # error below which the next panel may be wider
 _GROWTH = 1.5
 _NARROWEST = 0.25  # panel width in scales at which an error estimate is accepted as it is
 _SERIES = 0.03  # widest panel for the power series of the logit bend
-_PANELS_MAX = 100_000
+_PANELS_MAX = 10_000  # never seen to be near: so that nothing can hang
 
 
 @kernel
@@ -165,6 +165,10 @@ def descend(table: _Array, count: int, floor: float, logit: bool) -> float:
                 table[DELTA, a] -= step
                 table[SLOPE, a] = table[BEND, a] * table[DELTA, a]
                 if table[DELTA, a] < 0.0 and table[LEVEL, a] < -EXPONENT:
-                    product = 0.0  # all but 3.4e-14 of this arm lies above
+                    product = 0.0  # this arm lies above, all but 3.4e-14 of it
+        elif landing > floor:
+            for a in range(active):
+                if table[FIRST, a] - landing > table[UPPER, a] - table[FIRST, a]:
+                    product = 0.0
         y = landing
     return max(product, 0.0)

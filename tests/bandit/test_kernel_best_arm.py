@@ -333,6 +333,16 @@ def test_a_point_mass_out_of_reach_either_way() -> None:
     np.testing.assert_array_equal(gaussian([0.0, -99.0], [1.0, 0.0]), [1.0, 0.0])
 
 
+def test_equal_means_with_scales_that_vanish_beside_them() -> None:
+    """mean − 7.5 sd rounds to the mean for all of them: the narrowest must still end the integral."""
+    for order in itertools.permutations(range(4)):
+        p = gaussian([-8.7e-8] * 4, np.array([1e-25, 1e-65, 1e-45, 1e-85])[list(order)])
+        assert p.sum() == pytest.approx(1, abs=1e-12, rel=0)
+        at = dict(zip(order, p, strict=True))
+        # All wider arms fall above the narrowest with probability ½ each; the widest one above decides.
+        assert [at[0], at[2], at[1], at[3]] == pytest.approx([0.5, 0.25, 0.125, 0.125], abs=AIM, rel=0)
+
+
 # Bad input
 
 
