@@ -41,7 +41,7 @@ def product(stages: Sequence[Stage]) -> float:
     """Probability of a chain of stages, multiplied in their order."""
     propensity = 1.0
     for stage in stages:
-        propensity *= stage.probability
+        propensity *= stage.pmf[stage.chosen] / TOTAL
     return propensity
 
 

@@ -41,6 +41,7 @@ class JointChooser:
             else Conservative(common.conservative, common.delta, spec.baseline)
         )
         self._everything = np.ones(len(arms), np.bool_)
+        self._no_context = np.zeros(1 + len(groups))
         self._pmf = np.zeros(len(arms))
         self._units = np.zeros(len(arms), np.int64)
 
@@ -91,7 +92,8 @@ class JointChooser:
             changed = self._sums.refresh()
             self._policy.refresh(self._sums.reading, changed)
         mask = self._mask(allowed)
-        self._policy.pmf(numbers(phi), mask, self._pmf)
+        context = numbers(phi) if self._policy.reads_context else self._no_context
+        self._policy.pmf(context, mask, self._pmf)
         kernels.choice.quantise(self._pmf, mask, self._floor, self._units)
         return self._units
 

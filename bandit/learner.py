@@ -94,12 +94,12 @@ class Learner:
             reason = "holdout"
         else:
             further, unit, arm, reason = self._chooser.choose(phi, allowed, decision_id)
-        stages += further
+        stages = (*stages, *further) if stages else further
         return Decision(
             self.spec.name,
             decision_id,
             context,
-            (*phi, *self.arms.encode(unit, arm.parameters)),
+            (*phi, *self.arms.encode(unit, arm.parameters)) if self.arms.extra else tuple(phi),
             allowed,
             stages,
             unit,

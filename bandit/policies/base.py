@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +51,9 @@ class Policy(ABC):
     A policy may cache what it computes from the sums in ``refresh``, but the cache must be a pure function of
     the sums: which rewards came in which order, or were taken back, must leave no trace in its bits.
     """
+
+    reads_context: ClassVar[bool] = False
+    """True where the pmf depends on φ; otherwise φ may be passed as zeros."""
 
     @abstractmethod
     def refresh(self, reading: Floats, changed: Sequence[int]) -> None:

@@ -35,6 +35,8 @@ class HierTs(Policy):
     Bandits, AISTATS.
     """
 
+    reads_context = True
+
     def __init__(self, setting: Setting) -> None:
         self._model = HierarchicalModel(setting)
         self._caution, self._caution_rows = setting.number("caution"), setting.number("caution_rows")

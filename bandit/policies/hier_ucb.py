@@ -31,6 +31,8 @@ class HierUcb(Policy):
     confidence bound); Hong et al. (2022), Hierarchical Bayesian Bandits, AISTATS.
     """
 
+    reads_context = True
+
     def __init__(self, setting: Setting) -> None:
         self._model = HierarchicalModel(setting)
         self._width = setting.number("width")

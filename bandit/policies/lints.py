@@ -29,6 +29,8 @@ class LinTs(Policy):
     θ for all arms there); Russo et al. (2018), A Tutorial on Thompson Sampling, §3.
     """
 
+    reads_context = True
+
     def __init__(self, setting: Setting) -> None:
         self._model = RidgeModel(setting, ridge=setting.number("ridge"), center=setting.number("mean"))
         self._scale = setting.number("scale")

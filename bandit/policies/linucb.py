@@ -31,6 +31,8 @@ class LinUcb(Policy):
     1; Abbasi-Yadkori, Pál & Szepesvári (2011), NeurIPS, Theorem 2.
     """
 
+    reads_context = True
+
     def __init__(self, setting: Setting) -> None:
         number = setting.number
         self._model = RidgeModel(setting, ridge=number("ridge"), center=0.0)

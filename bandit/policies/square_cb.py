@@ -32,6 +32,8 @@ class SquareCb(Policy):
     with regression oracles, ICML, Algorithm 1 and Lemma 3.
     """
 
+    reads_context = True
+
     def __init__(self, setting: Setting) -> None:
         number = setting.number
         self._model: HierarchicalModel | RidgeModel
