@@ -141,6 +141,8 @@ def _decision(document: Mapping[str, Any], spec: BanditSpec, encoder: Encoder, k
     clean, phi = encoder.encode(_a(document, "context", dict))
     index, arm = spec.arms.locate(document["arm"])
     eligible = document["eligible"]
+    if eligible is not None and not _indices(eligible, len(spec.arms), index):
+        _contradiction(decision_id, f"chose {index} out of {shown(eligible)}")
     stages = tuple(_stage(stage, spec, decision_id, keyed) for stage in _a(document, "stages", list))
     decision = Decision(
         spec.name,
@@ -167,6 +169,16 @@ def _decision(document: Mapping[str, Any], spec: BanditSpec, encoder: Encoder, k
     if canonical_json(decision.to_dict()) != canonical_json(document):
         _contradiction(decision_id, "does not follow from its context and the spec")
     return decision
+
+
+def _indices(eligible: object, count: int, chosen: int) -> bool:
+    """Tell whether ``eligible`` is an ascending list of indices below ``count``, ``chosen`` among them."""
+    return (
+        isinstance(eligible, list)
+        and all(type(i) is int and 0 <= i < count for i in eligible)
+        and eligible == sorted(set(eligible))
+        and chosen in eligible
+    )
 
 
 def _stage(document: Mapping[str, Any], spec: BanditSpec, decision_id: str, keyed: Keyed) -> Stage:

@@ -23,7 +23,7 @@ def quantise(
 
     ``(1 − floor)·pmf + floor/E`` over the E eligible arms, rounded down, with at least one unit for each
     eligible arm while floor > 0. Units left over by rounding go one by one to the arms in their order; units
-    owed are taken from the most probable arm.
+    owed are taken from the most probable arm. FloatingPointError where the pmf is not made of numbers.
     """
     k = pmf.shape[0]
     count = 0
@@ -32,6 +32,8 @@ def quantise(
         if eligible[i]:
             count += 1
             total += pmf[i]
+    if not 0.0 < total < np.inf:
+        raise FloatingPointError("the policy's probabilities are not numbers")
     share = floor / count
     scale = (1.0 - floor) / total
     left = _TOTAL

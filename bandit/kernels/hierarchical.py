@@ -37,15 +37,16 @@ _NEGLIGIBLE = 1e-12  # weight of a ratio below which its quadrature is left out:
 
 
 @kernel
-def cholesky(a: _F, size: int) -> float:
+def cholesky(a: _F, size: int, least: float) -> float:
     """Factor the upper triangle of ``a`` in place into U with UᵀU = a; 1/U_kk stands on the diagonal.
 
-    Returns ln det a.
+    ``a`` is a prior precision plus sums of squares: no pivot can be below ``least``, the smallest prior
+    precision. One that is has lost its digits, and counts as ``least``. Returns ln det a.
     """
     logdet = 0.0
     chunk = 1.0
     for k in range(size):
-        root = math.sqrt(a[k, k])
+        root = math.sqrt(max(a[k, k], least))
         inverse = 1.0 / root
         chunk *= root
         if k % 8 == 7:  # one logarithm for eight factors, and no overflow
@@ -130,7 +131,7 @@ def eliminate(
             un[i, i] += precision[ratio, i]
             for j in range(d):
                 vn[i, j] = raw[i, j]
-        logdet = cholesky(un, size)
+        logdet = cholesky(un, size, precision[ratio, :size].min())
         for i in range(d):
             rn[i] = rhs[i]
             for j in range(i, d):
@@ -237,7 +238,7 @@ def refresh_root(
                 m[i] += reduced[ratio, s, i]
                 for j in range(i, d):
                     ur[i, j] += schur[ratio, s, i, j]
-        logdet += cholesky(ur, d)
+        logdet += cholesky(ur, d, precision[ratio].min())
         for k in range(d):
             m[k] *= ur[k, k]
             explained += m[k] * m[k]

@@ -44,7 +44,7 @@ def refresh_arm(
             work[j, i] = row[place + j]
         work[i, i] += ridge
         place += i + 1
-    logdet[arm] = cholesky(work, d)  # U above the diagonal, 1/U_kk on it
+    logdet[arm] = cholesky(work, d, ridge)  # U above the diagonal, 1/U_kk on it
     # L = U⁻ᵀ below the diagonal: column k by forward substitution, L_kk = 1/U_kk.
     for k in range(d):
         for i in range(k + 1, d):

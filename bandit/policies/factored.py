@@ -12,6 +12,7 @@ from .. import kernels
 from ..parameters import Range
 from ..space import ArmSpace
 from .base import Floats
+from .hierarchical import WEAKEST
 
 __all__ = ["FactoredModel"]
 
@@ -41,7 +42,7 @@ class FactoredModel:
         features = sqrt(max(1, len(set(groups))))
         root = np.array([number["sd_global"]] + [number["sd_context"] / features] * (d - 1))
         scale = np.array(ratios)[:, None] ** 2
-        self._root_precision = self._noise / (root[None, :] ** 2 * scale)
+        self._root_precision = np.maximum(WEAKEST, self._noise / (root[None, :] ** 2 * scale))
         self._precision = np.ones((s, r, size))
         logdet = np.array([sum(ieee.log(float(p)) for p in row) for row in self._root_precision])
         for unit in range(s):
@@ -49,7 +50,8 @@ class FactoredModel:
             for parameter in space.parameters[unit]:
                 smooth = isinstance(parameter.values, Range)
                 sds += [number["sd_parameter"] / (1 + i if smooth else 1) for i in range(parameter.columns)]
-            self._precision[unit, :, : len(sds)] = self._noise / (np.array(sds)[None, :] ** 2 * scale)
+            precision = self._noise / (np.array(sds)[None, :] ** 2 * scale)
+            self._precision[unit, :, : len(sds)] = np.maximum(WEAKEST, precision)
             logdet += [
                 sum(ieee.log(float(p)) for p in self._precision[unit, i, : len(sds)]) for i in range(r)
             ]

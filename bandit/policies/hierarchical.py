@@ -12,7 +12,11 @@ from .. import kernels
 from ..arms import listed
 from .base import Floats, Setting
 
-__all__ = ["HierarchicalModel"]
+__all__ = ["WEAKEST", "HierarchicalModel"]
+
+WEAKEST = 1e-6
+"""Least prior precision, in units of the noise: with less, effects that only the prior tells apart (the overall
+level from those of the strategies, say) would lose their digits after many rewards."""
 
 
 class HierarchicalModel:
@@ -66,8 +70,8 @@ class HierarchicalModel:
         node = [number("sd_strategy")] + [number("sd_interaction") / sqrt(features)] * (d - 1)
         node += [number("sd_parameter")] * (size - d)
         scale = np.array(ratios)[:, None] ** 2
-        self._root_precision = self._noise / (np.array(root)[None, :] ** 2 * scale)
-        self._node_precision = self._noise / (np.array(node)[None, :] ** 2 * scale)
+        self._root_precision = np.maximum(WEAKEST, self._noise / (np.array(root)[None, :] ** 2 * scale))
+        self._node_precision = np.maximum(WEAKEST, self._noise / (np.array(node)[None, :] ** 2 * scale))
         self._prior_logdet = np.array(
             [
                 sum(ieee.log(float(p)) for p in self._root_precision[i])

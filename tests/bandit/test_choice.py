@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from itertools import accumulate, pairwise
 from typing import Any
@@ -46,6 +47,13 @@ def test_quantised_by_hand() -> None:
     assert quantised([0.0, 1.0, 0.0], 1e-12, [True, True, False]) == [1, TOTAL - 1, 0]
     # Unnormalised by rounding upstream: still 2³².
     assert sum(quantised([0.3 + 1e-10, 0.7 + 1e-10], 0.0)) == TOTAL
+
+
+@pytest.mark.parametrize("broken", [[math.nan, 0.5], [0.0, 0.0], [math.inf, 1.0], [math.nan, math.nan]])
+def test_what_is_no_pmf_is_not_rounded_to_one(broken: list[float]) -> None:
+    for floor in (0.0, 0.1):
+        with pytest.raises(FloatingPointError):
+            quantised(broken, floor)
 
 
 @st.composite

@@ -239,3 +239,28 @@ def test_a_thousand_arms(
     mass = pmf(learner_of(spec, rows), {})
     assert mass.sum() == TOTAL
     assert (mass >= int(0.01 / 993 * TOTAL)).all()
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_extreme_parameters_still_give_a_pmf(
+    policy: str,
+    spec_of: Callable[..., BanditSpec],
+    history: Callable[..., Rows],
+    learner_of: Callable[..., Learner],
+) -> None:
+    numbers = {
+        name: parameter
+        for name, parameter in CATALOG[policy].parameters.items()
+        if not isinstance(parameter.default, str)
+    }
+    ends = [{name: p.low for name, p in numbers.items()}, {name: p.high for name, p in numbers.items()}]
+    cases = [*ends]
+    for name in numbers:  # one at the other end
+        cases += [{**ends[0], name: ends[1][name]}, {**ends[1], name: ends[0][name]}]
+    for parameters in cases:
+        spec = spec_of(policy, 0.0, parameters=parameters)
+        learner = learner_of(spec, history(spec, 50, seed=9))
+        mass = pmf(learner, CONTEXTS[0])
+        assert mass.sum() == TOTAL
+        assert (mass >= 0).all()
+        assert all(not math.isnan(b.mean) or b.rewards == 0 for b in learner.beliefs(CONTEXTS[0])), parameters
