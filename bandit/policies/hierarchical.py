@@ -15,8 +15,8 @@ from .base import Floats, Setting
 __all__ = ["WEAKEST", "HierarchicalModel"]
 
 WEAKEST = 1e-6
-"""Least prior precision, in units of the noise: with less, effects that only the prior tells apart (the overall
-level from those of the strategies, say) would lose their digits after many rewards."""
+"""Least prior precision, in units of the noise: with less, effects that only the prior tells apart (the
+overall level from those of the strategies, say) would lose their digits after many rewards."""
 
 
 class HierarchicalModel:
