@@ -27,6 +27,8 @@ from ..persistence.embedded import EmbeddedServer, start
 from ..persistence.group_commit import GroupCommit, Written
 from ..persistence.replica import Replica
 from ..persistence.store import Batch, Store, decision_conflict
+from ..persistence.thought_trees import ThoughtTrees, TreeId
+from ..rewards import ScoringResult
 from .authentic import Authenticity
 from .execution import Execution
 from .settings import Settings
@@ -50,6 +52,7 @@ class LearningEngine:
         learner: Learner,
         pool: Any,
         server: EmbeddedServer | None,
+        thought_trees: str = "thought_trees",
     ) -> None:
         self.spec = spec
         self._pool, self._server = pool, server
@@ -61,6 +64,8 @@ class LearningEngine:
         self._commit: GroupCommit
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
+        self.thought_trees = ThoughtTrees(pool, thought_trees)
+        """Scores for the user's own table: queued by ``update``, many at once by ``update_many``."""
 
     @classmethod
     async def open(
@@ -71,6 +76,7 @@ class LearningEngine:
         data_home: Path | None = None,
         connections: int = 4,
         patience_s: float = 5.0,
+        thought_trees: str = "thought_trees",
     ) -> Self:
         """Open the bandit of ``spec``, create it if it is new, and continue where its log ends.
 
@@ -80,6 +86,7 @@ class LearningEngine:
         data_home : folder of the embedded server; by default ``NYX_DATA_HOME``, or the user's data directory.
         connections : at most so many connections of this process.
         patience_s : for so long a write is tried again while the database is away.
+        thought_trees : the table that ``update_thought_tree_scores`` writes, perhaps ``schema.table``.
 
         Raises
         ------
@@ -100,7 +107,7 @@ class LearningEngine:
         pool = None
         try:
             pool = await connect(dsn, connections=connections)
-            engine = cls(spec, learner, pool, server)
+            engine = cls(spec, learner, pool, server, thought_trees)
             await engine._begin(patience_s)
         except BaseException:
             try:
@@ -144,6 +151,7 @@ class LearningEngine:
     async def _close(self) -> None:
         try:
             await self._commit.close()
+            await self.thought_trees.close()
             for task in list(self._tasks):
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -296,6 +304,19 @@ class LearningEngine:
         noted = self._commit.enqueue(decision, abandoned_at=clock.time())
         noted.add_done_callback(_log_failure)
         return noted
+
+    async def update_thought_tree_scores(self, thought_tree_id: TreeId, scores: ScoringResult) -> None:
+        """Queue scores for the row of a thought tree in the user's own table, and return.
+
+        ``engine.thought_trees.flush()`` writes what is queued and names the ids that the table does not have;
+        closing the engine writes it too.
+
+        Raises
+        ------
+        InputInvalid, OutcomeInvalid : an id or a score that cannot be written.
+        """
+        self._check_open()
+        await self.thought_trees.update(thought_tree_id, scores)
 
     async def verify(self) -> VerifyReport:
         """Fold the stored log, re-derive every stored decision, and name the first row that differs."""

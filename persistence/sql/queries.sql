@@ -131,3 +131,22 @@ ON CONFLICT (bandit, encoding, bucket_rows, arm_id, epoch, bucket) DO UPDATE SET
 SELECT arm_id, epoch, bucket, statistics FROM nyx.sums
 WHERE bandit = $1 AND encoding = $2 AND bucket_rows = $3
 ORDER BY arm_id, epoch, bucket;
+
+-- name: thought_trees_statement
+-- The name comes from outside. What is put into the statement is what the catalogue has, quoted by Postgres.
+SELECT format(
+           'UPDATE %1$I.%2$I AS t SET success_score = s.success, quality_score = s.quality, speed_score = s.speed,'
+           ' usefulness_score = s.usefulness, overall_weight = s.weight'
+           ' FROM unnest($1::text[], $2::float8[], $3::float8[], $4::float8[], $5::float8[], $6::float8[])'
+           ' AS s (id, success, quality, speed, usefulness, weight)'
+           ' WHERE t.%3$I = s.id::%4$s RETURNING s.id AS id',
+           n.nspname, c.relname, coalesce(k.attname, $3), coalesce(format_type(k.atttypid, NULL), 'text')) AS statement,
+       coalesce(format_type(k.atttypid, NULL), 'text') AS kind,
+       ARRAY(SELECT a.attname::text FROM pg_attribute a
+             WHERE a.attrelid = c.oid AND a.attname = ANY ($4::text[] || $3::text)
+               AND a.attnum > 0 AND NOT a.attisdropped) AS columns
+FROM pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_attribute k ON k.attrelid = c.oid AND k.attname = $3 AND k.attnum > 0 AND NOT k.attisdropped
+WHERE c.relname = $2 AND c.relkind IN ('r', 'p', 'v')
+  AND CASE WHEN $1::text IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = $1 END;
