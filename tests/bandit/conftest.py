@@ -57,7 +57,7 @@ def _history(spec: BanditSpec, rounds: int, seed: int, *, successes: bool = Fals
         arm = int(generator.integers(len(spec.arms)))
         worth = level[arm] + (0.1 if context.get("urgent") else -0.1)
         units = 65536 * int(generator.random() < worth) if successes else round(65536 * np.clip(worth, 0, 1))
-        rows.append((context, spec.arms.ids[arm], int(units)))
+        rows.append((context, spec.arms.units[arm], int(units)))
     return rows
 
 

@@ -58,7 +58,7 @@ def test_the_pmf_is_one_and_leaves_out_who_is_not_eligible(
         for _ in range(12):
             count = int(generator.integers(1, len(spec.arms) + 1))
             chosen = sorted(generator.choice(len(spec.arms), count, replace=False).tolist())
-            mass = pmf(learner, context, eligible=[spec.arms.ids[i] for i in chosen])
+            mass = pmf(learner, context, eligible=[spec.arms.units[i] for i in chosen])
             mask = np.isin(np.arange(len(spec.arms)), chosen)
             assert mass.sum() == TOTAL
             assert (mass >= 0).all()
@@ -81,7 +81,7 @@ def test_a_single_arm_is_certain(
         assert (decision.pmf, decision.propensity, decision.reason) == ((TOTAL,), 1.0, "only_arm")
         many = spec_of(policy)
         learner = learner_of(many, history(many, rounds, seed=1))
-        for arm, arm_id in enumerate(many.arms.ids):
+        for arm, arm_id in enumerate(many.arms.units):
             decision = learner.decide(CONTEXTS[0], "x", eligible=[arm_id])
             assert (decision.arm, decision.propensity, decision.reason) == (arm, 1.0, "only_arm")
             assert decision.pmf[arm] == TOTAL
@@ -106,7 +106,7 @@ def test_the_order_of_the_arms_decides_nothing(
     )
     rows = history(spec, rounds, seed=8)
     one, other = learner_of(spec, rows), learner_of(turned, rows)
-    back = [turned.arms.index(arm_id) for arm_id in spec.arms.ids]
+    back = [turned.arms.locate(arm_id)[0] for arm_id in spec.arms.units]
     assert back != sorted(back)
     for context in CONTEXTS:
         for eligible in (None, ["parallel", "recursive(depth=2)"]):
@@ -235,7 +235,7 @@ def test_a_thousand_arms(
 ) -> None:
     strategies = [Strategy("s", {"a": list(range(32)), "b": list(range(31))}), Strategy("direct")]
     spec = spec_of(policy, strategies=strategies, context=ContextSchema())
-    rows: Rows = [({}, spec.arms.ids[i], 65536 * (i % 2)) for i in range(0, 993, 3)]
+    rows: Rows = [({}, spec.arms.units[i], 65536 * (i % 2)) for i in range(0, 993, 3)]
     mass = pmf(learner_of(spec, rows), {})
     assert mass.sum() == TOTAL
     assert (mass >= int(0.01 / 993 * TOTAL)).all()

@@ -132,7 +132,7 @@ def test_to_dict_and_back(spec_of: Callable[..., BanditSpec]) -> None:
         assert again == spec
         assert again.to_dict() == spec.to_dict()
         assert again.spec_hash == spec.spec_hash
-        assert again.arms.ids == spec.arms.ids
+        assert again.arms.units == spec.arms.units
 
 
 def test_every_change_changes_the_hash(spec_of: Callable[..., BanditSpec]) -> None:

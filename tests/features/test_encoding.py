@@ -130,10 +130,11 @@ GOOD: dict[str, Any] = {"task": "coding", "level": "low", "size": 10, "age": 0.5
 NO_NUMBERS: list[Any] = [math.nan, math.inf, -math.inf, "3", "", True, np.bool_(True), 10**400, -(10**5000)]
 NO_NUMBERS += [Fraction(10**400), Decimal(1), 1j, [1], np.float64("nan"), b"1"]
 NO_NAMES: list[Any] = [3, True, b"coding", ["coding"], "a\x00b", "\ud800", "x" * 1001, math.nan]
+NO_FLAGS: list[Any] = [0, 1, "true", 1.0, []]
 CHANGES: list[dict[Any, Any]] = [
     *({key: value} for key in ("age", "size", "extra") for value in NO_NUMBERS),
     *({key: value} for key in ("task", "level", "note") for value in NO_NAMES),
-    *({"urgent": value} for value in (0, 1, "true", 1.0, [])),
+    *({"urgent": value} for value in NO_FLAGS),
     *({key: None} for key in ("task", "level", "age", "size", "urgent")),
     {"colour": 1},
     {"\x00": 1},
