@@ -1,8 +1,8 @@
 """Logged propensity = the probability that the policy's definition gives.
 
-Each definition is written here again, from the policy's docstring, in numpy and scipy, without any code of the
-policy. Thompson sampling is simulated: a million draws, within five standard errors. (The policies that have a
-file in ``tests/bandit/policies`` are checked there.)
+Each definition is written here again, from the policy's docstring, in numpy and scipy, without any code of
+the policy. Thompson sampling is simulated: a million draws, within five standard errors. (The policies that
+have a file in ``tests/bandit/policies`` are checked there.)
 """
 
 from __future__ import annotations
