@@ -38,10 +38,11 @@ class Contender:
 
     def __post_init__(self) -> None:
         plain = self.policy.name == "thompson_beta" and self.policy.floor == 0.0
+        plain = plain and min(float(self.policy.parameters[name]) for name in ("a", "b")) >= 0.5
         if self.sampled and not (plain and not self.policy.common.given()):
             raise SpecInvalid(
                 f"the policy '{self.label}' cannot be sampled",
-                expected="thompson_beta with floor=0, without forgetting and without conservative",
+                expected="thompson_beta with floor=0 and a, b >= 1/2, neither forgetting nor conservative",
                 found=repr(self.policy),
                 fix="leave 'sampled' out: then its exact probabilities are used",
             )

@@ -5,44 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from math import sqrt
+from typing import Any, Protocol
 
 import numpy as np
 
+from .. import ieee
+from ..features import ONE
 from . import lockstep
 from .contender import BANDIT_NAME, Contender
 from .keys import key_of
 from .worlds.base import Floats, Integers, Segments, World
+from .worlds.linear import Linear
 
-__all__ = ["Played", "fast_play", "has_fast_play"]
+__all__ = ["Played", "fast_play", "has_fast_play", "tally_rounds"]
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SegmentsPlayed:
-    """Arms chosen and what they paid, in units of 2⁻¹⁶, both (T,), in a replication without context."""
-
-    arms: Integers
-    rewards: Integers
-    segments: Segments
-
-    def truth(self) -> tuple[Floats, Floats]:
-        """Expected rewards of the arms chosen and of the best, (T,), (T,)."""
-        segments = self.segments
-        place = np.searchsorted(segments.starts, np.arange(len(self.arms)), side="right") - 1
-        return segments.expected[place, self.arms], segments.expected.max(axis=1)[place]
-
-    def tally(self, checkpoints: Integers) -> Floats:
-        """Regret, expected reward, reward and rounds with a best arm up to each checkpoint, (4, C)."""
-        out = np.empty((4, len(checkpoints)))
-        segments = self.segments
-        best = segments.expected.max(axis=1)
-        lockstep.tally.tally_segments(
-            self.arms, self.rewards, segments.starts, segments.expected, best, checkpoints, out
-        )
-        return out
-
-
-Played = SegmentsPlayed
 
 # Policy → (loop, code in it, its two numbers).
 _LOOPS: dict[str, Callable[[Contender], tuple[str, int, float, float]]] = {
@@ -63,20 +40,109 @@ _LOOPS: dict[str, Callable[[Contender], tuple[str, int, float, float]]] = {
 }
 
 
+class Played(Protocol):
+    """A replication that a compiled loop has played."""
+
+    @property
+    def arms(self) -> Integers:
+        """Index of each arm chosen, (T,)."""
+
+    @property
+    def rewards(self) -> Integers:
+        """What it paid, in units of 2⁻¹⁶, (T,)."""
+
+    def truth(self) -> tuple[Floats, Floats]:
+        """Expected rewards of the arms chosen and of the best, (T,), (T,)."""
+
+    def tally(self, checkpoints: Integers) -> Floats:
+        """Regret, expected reward, reward and rounds with a best arm up to each checkpoint, (4, C)."""
+
+
 def has_fast_play(world: World, contender: Contender) -> bool:
     """Whether a compiled loop can play the contender in the world."""
-    return not contender.policy.common.given() and _suits(world.segments(0, 0), contender)
+    if contender.policy.common.given():
+        return False
+    if isinstance(world, Linear):
+        return contender.policy.name == "linucb"
+    return contender.policy.name in _LOOPS and world.segments(0, 0) is not None
 
 
 def fast_play(world: World, contender: Contender, horizon: int, seed: int, replication: int) -> Played | None:
     """Play a replication in a compiled loop; None where there is none for the contender in the world."""
-    segments = None if contender.policy.common.given() else world.segments(seed, replication)
-    if segments is None or not _suits(segments, contender):
+    if contender.policy.common.given():
         return None
+    if isinstance(world, Linear):
+        return _linear(world, contender, horizon, seed, replication)
+    if contender.policy.name not in _LOOPS:
+        return None
+    segments = world.segments(seed, replication)
+    return None if segments is None else _segmented(segments, contender, horizon, seed, replication)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Segmented:
+    arms: Integers
+    rewards: Integers
+    segments: Segments
+
+    def truth(self) -> tuple[Floats, Floats]:
+        segments = self.segments
+        place = np.searchsorted(segments.starts, np.arange(len(self.arms)), side="right") - 1
+        return segments.expected[place, self.arms], segments.expected.max(axis=1)[place]
+
+    def tally(self, checkpoints: Integers) -> Floats:
+        out = np.empty((4, len(checkpoints)))
+        segments = self.segments
+        best = segments.expected.max(axis=1)
+        lockstep.tally.tally_segments(
+            self.arms, self.rewards, segments.starts, segments.expected, best, checkpoints, out
+        )
+        return out
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Contextual:
+    arms: Integers
+    rewards: Integers
+    expected: Floats
+    best: Floats
+
+    def truth(self) -> tuple[Floats, Floats]:
+        return self.expected, self.best
+
+    def tally(self, checkpoints: Integers) -> Floats:
+        return tally_rounds(self.rewards, self.expected, self.best, checkpoints)
+
+
+def tally_rounds(rewards: Integers, expected: Floats, best: Floats, checkpoints: Integers) -> Floats:
+    """Regret, expected reward, reward (from units) and rounds with a best arm, summed to each checkpoint."""
+    sums = (
+        np.cumsum(best - expected),
+        np.cumsum(expected),
+        np.cumsum(rewards) / ONE,
+        np.cumsum(expected >= best),
+    )
+    return np.array([curve[checkpoints - 1] for curve in sums], np.float64)
+
+
+def _segmented(segments: Segments, contender: Contender, horizon: int, seed: int, replication: int) -> Played:
     arms, rewards = np.empty(horizon, np.int64), np.empty(horizon, np.int64)
     key = key_of(seed, replication, "rewards")
+    if contender.sampled:
+        lockstep.sampled.play_sampled(
+            _number(contender, "a"),
+            _number(contender, "b"),
+            segments.centers,
+            segments.starts,
+            segments.sd,
+            segments.delay,
+            *key,
+            *key_of(seed, replication, "posterior"),
+            arms,
+            rewards,
+        )
+        return _Segmented(arms, rewards, segments)
     loop, code, first, second = _LOOPS[contender.policy.name](contender)
-    base, head = _draws(seed)
     getattr(lockstep.arms, loop)(
         code,
         first,
@@ -86,19 +152,41 @@ def fast_play(world: World, contender: Contender, horizon: int, seed: int, repli
         segments.starts,
         segments.sd,
         segments.delay,
-        key.start,
-        key.step,
-        base,
-        head,
+        *key,
+        *_draws(seed),
         replication,
         arms,
         rewards,
     )
-    return SegmentsPlayed(arms, rewards, segments)
+    return _Segmented(arms, rewards, segments)
 
 
-def _suits(segments: Segments | None, contender: Contender) -> bool:
-    return segments is not None and contender.policy.name in _LOOPS
+def _linear(world: Linear, contender: Contender, horizon: int, seed: int, replication: int) -> Played | None:
+    if contender.policy.name != "linucb":
+        return None
+    arms, rewards = np.empty(horizon, np.int64), np.empty(horizon, np.int64)
+    expected, best = np.empty(horizon), np.empty(horizon)
+    ridge, delta = _number(contender, "ridge"), _number(contender, "delta")
+    lockstep.linear.play_linucb(
+        _number(contender, "alpha"),
+        ridge,
+        _number(contender, "noise"),
+        -2.0 * ieee.log(delta) if delta > 0.0 else 0.0,
+        sqrt(ridge) * _number(contender, "norm"),
+        world.matrix.shape[1] * ieee.log(ridge),
+        contender.policy.floor,
+        world.matrix,
+        world.width,
+        *key_of(seed, replication, "rewards"),
+        *key_of(seed, replication, "contexts"),
+        *_draws(seed),
+        replication,
+        arms,
+        rewards,
+        expected,
+        best,
+    )
+    return _Contextual(arms, rewards, expected, best)
 
 
 @lru_cache(maxsize=8)

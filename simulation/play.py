@@ -16,7 +16,7 @@ from ..bandit import Learner
 from ..bandit.decision import Decision
 from ..features import ONE, Value
 from .contender import Contender
-from .fast import fast_play
+from .fast import fast_play, tally_rounds
 from .worlds.base import NEVER, Floats, Integers, Rounds, World
 
 __all__ = ["Trajectory", "play", "play_with_learner", "tally"]
@@ -70,8 +70,8 @@ def tally(
     if found is not None:
         return found.tally(checkpoints)
     played = play_with_learner(world, contender, horizon, seed=seed, replication=replication)
-    sums = (played.regret, *map(np.cumsum, (played.expected, played.rewards, played.best_chosen)))
-    return np.array([curve[checkpoints - 1] for curve in sums], np.float64)
+    units = np.rint(played.rewards * ONE).astype(np.int64)
+    return tally_rounds(units, played.expected, played.best, checkpoints)
 
 
 def play_with_learner(

@@ -4,9 +4,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import arms, counter, keyed, rewards, tally
+    from . import arms, counter, keyed, linear, rewards, sampled, tally
 
-__all__ = ["arms", "counter", "keyed", "rewards", "tally"]
+__all__ = ["arms", "counter", "keyed", "linear", "rewards", "sampled", "tally"]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,10 +10,11 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from ...bandit.kernels.elementary import exp, log
 from ...jit import kernel
 from .counter import normal, uniform
 
-__all__ = ["potential", "potentials_into"]
+__all__ = ["geometrics_into", "lognormals_into", "potential", "potentials_into"]
 
 _ONE = 65536
 
@@ -45,3 +46,22 @@ def potentials_into(
     for i in range(out.shape[0]):
         for a in range(k):
             out[i, a] = potential(start, step, (first + i) * k + a, mean[i, a], sd)
+
+
+@kernel
+def geometrics_into(
+    start: np.uint64, step: np.uint64, first: int, mean: float, out: npt.NDArray[np.int64]
+) -> None:
+    """Draws ``first``, … of a key as whole numbers from 0 on of a geometric law with this mean > 0."""
+    rate = log(mean / (1.0 + mean))
+    for i in range(out.shape[0]):
+        out[i] = math.floor(log(1.0 - uniform(start, step, first + i)) / rate)
+
+
+@kernel
+def lognormals_into(
+    start: np.uint64, step: np.uint64, first: int, sd: float, out: npt.NDArray[np.float64]
+) -> None:
+    """Draws ``first``, … of a key as e^(sd·Z), Z standard normal: median 1."""
+    for i in range(out.shape[0]):
+        out[i] = exp(sd * normal(start, step, first + i))

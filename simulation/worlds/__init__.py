@@ -8,15 +8,29 @@ from typing import Any
 from ...errors import SpecInvalid, shown
 from .base import NEVER, Rounds, Segments, World
 from .bernoulli import Bernoulli, RandomBernoulli
+from .cells import Cells
+from .delayed import Delayed
 from .gaussian import Gaussian
+from .history import History
+from .linear import Linear
+from .orchestration import Orchestration
 from .piecewise import PROBLEM_1, PROBLEM_2, Piecewise
+from .scenarios import SCENARIOS
 
 __all__ = [
     "KINDS",
     "NEVER",
     "PRESETS",
+    "PROBLEM_1",
+    "PROBLEM_2",
+    "SCENARIOS",
     "Bernoulli",
+    "Cells",
+    "Delayed",
     "Gaussian",
+    "History",
+    "Linear",
+    "Orchestration",
     "Piecewise",
     "RandomBernoulli",
     "Rounds",
@@ -26,11 +40,27 @@ __all__ = [
 ]
 
 KINDS: Mapping[str, type[World]] = {
-    world.kind: world for world in (Bernoulli, Gaussian, Piecewise, RandomBernoulli)
+    world.kind: world
+    for world in (
+        Bernoulli,
+        Cells,
+        Delayed,
+        Gaussian,
+        History,
+        Linear,
+        Orchestration,
+        Piecewise,
+        RandomBernoulli,
+    )
 }
 """Every kind of world, by the name that documents use."""
 
-PRESETS: Mapping[str, World] = {"pb1": PROBLEM_1, "pb2": PROBLEM_2}
+PRESETS: Mapping[str, World] = {
+    "pb1": PROBLEM_1,
+    "pb2": PROBLEM_2,
+    "orchestration": Orchestration(),
+    **SCENARIOS,
+}
 """Worlds that have a name of their own."""
 
 

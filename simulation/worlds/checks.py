@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any
 
+from ...bandit import Strategy
 from ...bandit.arms import MAX_ARMS
 from ...errors import SpecInvalid, shown
 
-__all__ = ["fields", "number", "numbers", "table", "text", "unusable", "whole"]
+__all__ = ["fields", "number", "numbers", "strategies", "table", "text", "unusable", "whole"]
 
 
 def unusable(world: str, field: str, expected: str, found: object, fix: str = "") -> SpecInvalid:
@@ -81,3 +82,15 @@ def table(
         if len({len(row) for row in rows}) == 1:
             return rows
     raise unusable(world, field, "a list of rows of one length", value)
+
+
+def strategies(world: str, value: object) -> tuple[Strategy, ...]:
+    """Strategies as ``Strategy.to_dict`` writes them; a bare name stands for one without parameters."""
+    if isinstance(value, (list, tuple)) and value:
+        try:
+            return tuple(
+                Strategy(item) if isinstance(item, str) else Strategy.from_dict(item) for item in value
+            )
+        except (KeyError, TypeError, AttributeError):
+            pass
+    raise unusable(world, "strategies", 'a list of names, or of {"name": …, "parameters": {…}}', value)

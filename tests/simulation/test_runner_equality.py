@@ -10,13 +10,14 @@ from nyx_learning.bandit.choice import Keyed
 from nyx_learning.simulation import lockstep
 from nyx_learning.simulation.contender import BANDIT_NAME, Contender
 from nyx_learning.simulation.play import play, play_with_learner, tally
-from nyx_learning.simulation.worlds import PROBLEM_1, Bernoulli, Gaussian, World
+from nyx_learning.simulation.worlds import PROBLEM_1, Bernoulli, Delayed, Gaussian, Linear, World
 
 WORLDS = {
     "bernoulli": Bernoulli([0.6, 0.2, 0.55, 0.7, 0.5]),
     "all arms tie": Bernoulli([0.5, 0.5, 0.5]),
     "gaussian": Gaussian([0.5, 0.95, 0.52], sd=0.1),
     "piecewise": PROBLEM_1,
+    "fixed delay": Delayed(Bernoulli([0.6, 0.2, 0.55]), fixed=30),
 }
 POLICIES = {
     "ucb1": PolicySpec("ucb1", floor=0, alpha=1),
@@ -47,6 +48,23 @@ def test_a_loop_takes_the_arms_that_the_learner_takes(world: str, policy: str) -
         np.testing.assert_array_equal(quick.arms, real.arms)
         np.testing.assert_array_equal(quick.rewards, real.rewards)
         np.testing.assert_array_equal(quick.regret, real.regret)
+
+
+@pytest.mark.parametrize("spread", [None, 0.1])
+@pytest.mark.parametrize("settings", [{"floor": 0}, {"floor": 0.03}, {"floor": 0, "delta": 0.05}])
+def test_the_linear_loop_takes_the_arms_that_the_learner_takes(
+    settings: dict[str, float], spread: float | None
+) -> None:
+    place, contender = (
+        Linear.drawn(4, 5, seed=1, spread=spread),
+        Contender("x", PolicySpec("linucb", **settings)),
+    )
+    quick = play(place, contender, 600, seed=2, replication=4)
+    real = play_with_learner(place, contender, 600, seed=2, replication=4)
+    assert quick.learner is None
+    np.testing.assert_array_equal(quick.arms, real.arms)
+    np.testing.assert_array_equal(quick.rewards, real.rewards)
+    np.testing.assert_array_equal(quick.regret, real.regret)
 
 
 @pytest.mark.parametrize("world", WORLDS)
