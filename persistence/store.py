@@ -14,6 +14,8 @@ import asyncpg
 from ..bandit import BanditSpec, Decision
 from ..bandit.log import RewardRow
 from ..errors import DecisionConflict, DecisionUnknown, DocumentInvalid, NyxError, RewardConflict
+from ..rewards import Reward
+from ..rewards import RewardRow as PricedRow
 from .queries import Connection, query
 from .rows import Row, array_text, decision_columns, decision_from, log_columns, log_row_from, spec_from
 
@@ -203,6 +205,18 @@ class Store:
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             yield connection
+
+    async def rewards_in_force(self) -> list[tuple[PricedRow, str]]:
+        """The reward of each decision that has one, as it is now, and its state; ordered by decision id."""
+        found = []
+        async with self.snapshot() as connection:
+            async for row in connection.cursor(query("rewards_in_force"), self.bandit, prefetch=2000):
+                pricing = json.loads(row["pricing"])
+                reward = Reward.from_dict(pricing)._replace(value=row["reward"])
+                context = json.loads(row["context"])
+                priced = PricedRow(row["decision_id"], row["arm_id"], context, reward)
+                found.append((priced, row["state"]))
+        return found
 
     async def counts(self) -> dict[str, int]:
         """How many decisions, rewards and abandoned executions are stored."""

@@ -11,7 +11,7 @@ import logging
 import time as clock
 import uuid
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,9 +28,10 @@ from ..persistence.group_commit import GroupCommit, Written
 from ..persistence.replica import Replica
 from ..persistence.store import Batch, Store, decision_conflict
 from ..persistence.thought_trees import ThoughtTrees, TreeId
-from ..rewards import ScoringResult
+from ..rewards import RewardSpec, ScoringResult
 from .authentic import Authenticity
 from .execution import Execution
+from .repricing import Repricing, reprice_log
 from .settings import Settings
 from .verification import verify_log
 from .warming import warm_up
@@ -318,6 +319,18 @@ class LearningEngine:
         self._check_open()
         await self.thought_trees.update(thought_tree_id, scores)
 
+    async def reprice(self, spec: RewardSpec, *, by: Sequence[str] | None = None) -> Repricing:
+        """Read every stored reward under other weights, means, profiles and gates; changes nothing.
+
+        by : features whose values together make a group of contexts; by default each that is no number.
+
+        Raises
+        ------
+        SpecInvalid : ``spec`` has other references, factors or powers, which the stored scores cannot tell.
+        """
+        self._check_open()
+        return await reprice_log(self._store, spec, by=by)
+
     async def verify(self) -> VerifyReport:
         """Fold the stored log, re-derive every stored decision, and name the first row that differs."""
         self._check_open()
@@ -449,16 +462,18 @@ def _check_arguments(spec: object, dsn: object, connections: object, patience_s:
 
 
 async def _started(home: Path, binaries: Path | None) -> EmbeddedServer:
-    starting = asyncio.ensure_future(asyncio.to_thread(start, home, binaries=binaries))
+    executor = ThreadPoolExecutor(1, "nyx-start")
+    starting = executor.submit(start, home, binaries=binaries)
+    executor.shutdown(wait=False)
     try:
-        return await asyncio.shield(starting)
+        return await asyncio.wrap_future(starting)
     except asyncio.CancelledError:
-        # The thread cannot be stopped: what it starts must not be left behind.
+        # The thread cannot be stopped. It closes what it starts by itself: this loop may have ended by then.
         starting.add_done_callback(_close_started)
         raise
 
 
-def _close_started(starting: asyncio.Future[EmbeddedServer]) -> None:
+def _close_started(starting: Future[EmbeddedServer]) -> None:
     if not starting.cancelled() and starting.exception() is None:
         starting.result().close()
 

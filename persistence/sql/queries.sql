@@ -99,6 +99,19 @@ WHERE l.bandit = $1 AND l.seq > $2
 ORDER BY l.seq
 LIMIT $3;
 
+-- name: rewards_in_force
+SELECT DISTINCT ON (l.decision_id) l.decision_id, l.arm_id, l.reward, l.pricing, d.context, 'final' AS state
+FROM nyx.log l
+JOIN nyx.decision d ON d.bandit = l.bandit AND d.decision_id = l.decision_id
+WHERE l.bandit = $1
+ORDER BY l.decision_id, l.seq DESC;
+
+-- name: newest_spec
+SELECT document FROM nyx.spec WHERE bandit = $1 ORDER BY created_at DESC, spec_hash LIMIT 1;
+
+-- name: bandits
+SELECT bandit FROM nyx.bandit ORDER BY bandit;
+
 -- name: abandon
 INSERT INTO nyx.abandoned (bandit, decision_id, reported_at)
 SELECT $1, a.decision_id, a.reported_at FROM unnest($2::text[], $3::float8[]) AS a (decision_id, reported_at)
