@@ -87,7 +87,7 @@ def _on_dask(blocks: Sequence[Block], scheduler: str | None) -> Iterator[_Done]:
         ) from None
     with client:
         futures = [client.submit(numbered, i, block, pure=False) for i, block in enumerate(blocks)]
-        for future in as_completed(futures):
+        for future in as_completed(futures, loop=client.loop):
             yield future.result()
             future.release()
 

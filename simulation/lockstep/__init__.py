@@ -4,9 +4,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import arms, counter, keyed, linear, rewards, sampled, tally
+    from . import arms, counter, keyed, linear, rewards, sampled, tally, ziggurat
 
-__all__ = ["arms", "counter", "keyed", "linear", "rewards", "sampled", "tally"]
+__all__ = ["arms", "counter", "keyed", "linear", "rewards", "sampled", "tally", "ziggurat"]
 
 
 def __getattr__(name: str) -> Any:
