@@ -50,30 +50,29 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("case", CONTEXTS)
-async def test_unusable_contexts(open_engine: Any, spec: BanditSpec, contexts: Contexts, case: str) -> None:
+async def test_unusable_contexts(open_engine: Any, spec: BanditSpec, contexts: Contexts) -> None:
     engine = await open_engine(spec)
-    for call in (
-        lambda: engine.select_arm(CONTEXTS[case], "wf-1"),
-        lambda: engine.select_arm(CONTEXTS[case], durable=False),
-        engine.execution(CONTEXTS[case]).__aenter__,
-    ):
-        with pytest.raises(ContextInvalid) as caught:
-            await call()
-        assert len(str(caught.value)) < 2000
-    with pytest.raises(ContextInvalid):
-        engine.beliefs(CONTEXTS[case])
+    for name, context in CONTEXTS.items():
+        for call in (
+            engine.select_arm(context, "wf-1"),
+            engine.select_arm(context, durable=False),
+            engine.execution(context).__aenter__(),
+        ):
+            with pytest.raises(ContextInvalid) as caught:
+                pytest.fail(f"{name}: {await call}")
+            assert len(str(caught.value)) < 2000, name
+        with pytest.raises(ContextInvalid):
+            pytest.fail(f"{name}: {engine.beliefs(context)}")
     assert await engine.counts() == {"decisions": 0, "rewards": 0, "abandoned": 0}
     assert (await engine.select_arm(contexts(0), "wf-1")).decision_id == "wf-1"
 
 
-@pytest.mark.parametrize("case", IDS)
-async def test_unusable_ids(open_engine: Any, spec: BanditSpec, contexts: Contexts, case: str) -> None:
+async def test_unusable_ids(open_engine: Any, spec: BanditSpec, contexts: Contexts) -> None:
     engine = await open_engine(spec)
-    with pytest.raises(InputInvalid):
-        await engine.select_arm(contexts(0), IDS[case])
-    with pytest.raises(InputInvalid):
-        await engine.update_reward(IDS[case], reward=0.5)
+    for name, key in IDS.items():
+        for call in (engine.select_arm(contexts(0), key), engine.update_reward(key, reward=0.5)):
+            with pytest.raises(InputInvalid):
+                pytest.fail(f"{name}: {await call}")
     assert await engine.counts() == {"decisions": 0, "rewards": 0, "abandoned": 0}
 
 

@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -339,18 +340,27 @@ async def test_the_embedded_server_goes_with_the_engine(
 
 
 async def test_opening_is_cancelled_while_the_server_starts(
-    spec: BanditSpec, home: Path, clean_loop: None, caplog: pytest.LogCaptureFixture
+    spec: BanditSpec, home: Path, clean_loop: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for delay in (0.0, 0.1, 0.3):
+    for delay in (0.0, 0.05, 0.2):
+        starting = threading.Event()
+
+        def told_start(*arguments: Any, begun: threading.Event = starting, **options: Any) -> EmbeddedServer:
+            begun.set()
+            return start(*arguments, **options)
+
+        monkeypatch.setattr("nyx_learning.service.engine.start", told_start)
         opening = asyncio.create_task(LearningEngine.open(spec, data_home=home))
+        await asyncio.to_thread(starting.wait, 60)
         await asyncio.sleep(delay)
         opening.cancel()
         with pytest.raises(asyncio.CancelledError):
             await opening
-    # Whatever was started has ended: starting and closing it once more leaves nothing.
-    await asyncio.sleep(0.5)
-    await asyncio.to_thread(lambda: start(home, durable=False).close())
-    assert not (home / "cluster" / "postmaster.pid").exists()
+    # Each thread closes what it has started, and with the last one the server has ended.
+    async with asyncio.timeout(60):
+        while any(t.name.startswith("nyx-start") for t in threading.enumerate()):  # noqa: ASYNC110 (a thread)
+            await asyncio.sleep(0.02)
+    assert not await asyncio.to_thread((home / "cluster" / "postmaster.pid").exists)
 
 
 def test_a_killed_process_has_lost_nothing_that_it_was_told(

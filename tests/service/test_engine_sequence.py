@@ -70,8 +70,9 @@ async def test_many_engines_one_dense_log(
         "SELECT arm_id, phi, units, seq FROM nyx.log WHERE bandit = 'orchestration' ORDER BY seq"
     )
     learner = Learner(spec)
+    order = ["direct", "parallel(workers=2)", "parallel(workers=4)", "parallel(workers=8)"]
     for arm_id, phi, units, seq in log_order:
-        learner.sums.absorb(spec.arms.ids.index(arm_id), 0, seq, phi, units)
+        learner.sums.absorb(order.index(arm_id), 0, seq, phi, units)
         learner.sums.seq = seq
     assert {knowledge(e) for e in engines} == {learner.sums.digest()}
     assert knowledge(other) != learner.sums.digest()
@@ -266,8 +267,11 @@ async def test_two_specs_on_one_log(
     # Each reports on what the other one decided: by id, and with the decision.
     theirs = [await old.select_arm(contexts(i), f"a-{i}") for i in range(6)]
     ours = [await new.select_arm(fitting(i), f"b-{i}") for i in range(6)]
+    await caught_up(old, new)
     for i in range(6):
         assert (await new.update_reward(theirs[i] if i % 2 else f"a-{i}", reward=0.75)).applied
+    await caught_up(old, new)
+    for i in range(6):
         assert (await old.update_reward(ours[i] if i % 2 else f"b-{i}", reward=0.25)).applied
     await caught_up(old, new)
     assert old.state_seq == new.state_seq == 82
