@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -135,9 +136,9 @@ def test_decisions_sums_and_beliefs_are_the_golden_ones(case: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def answers() -> dict[str, str]:
-    """Started together: one compiles, the others load what this process has compiled."""
-    processes = {
+def processes() -> Iterator[dict[str, subprocess.Popen[str]]]:
+    """Started together: one compiles, the others load what is compiled already."""
+    started = {
         name: subprocess.Popen(
             [sys.executable, __file__],
             env=os.environ | extra,
@@ -147,17 +148,19 @@ def answers() -> dict[str, str]:
         )
         for name, extra in ENVIRONMENTS.items()
     }
-    found = {}
-    for name, process in processes.items():
-        out, err = process.communicate(timeout=280)
-        assert process.returncode == 0, err
-        found[name] = out
-    return found
+    yield started
+    for process in started.values():
+        process.kill()
+        process.communicate()
 
 
 @pytest.mark.parametrize("name", list(ENVIRONMENTS))
-def test_another_process_comes_to_the_same_bits(name: str, answers: dict[str, str]) -> None:
-    assert json.loads(answers[name]) == PINNED
+def test_another_process_comes_to_the_same_bits(
+    name: str, processes: dict[str, subprocess.Popen[str]]
+) -> None:
+    out, err = processes[name].communicate(timeout=290)
+    assert processes[name].returncode == 0, err
+    assert json.loads(out) == PINNED
 
 
 if __name__ == "__main__":
