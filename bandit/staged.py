@@ -110,9 +110,7 @@ class StagedChooser:
         if self._model is not None:
             names = [self._space.arm(unit, values).arm_id for unit, (values, _) in enumerate(self._best)]
             means, _, wholes = self._strategy_points(phi)
-            weight = self._model.weight[:, None]
-            mean = (weight * means).sum(axis=0)
-            sd = np.sqrt((weight * (wholes + (means - mean) ** 2)).sum(axis=0))
+            mean, sd = self._model.moments(means, wholes)
         return [
             Beliefs(name, float(mean[i]), float(sd[i]), mass[i] / TOTAL, int(counts[i]))
             for i, name in enumerate(names)

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import sqrt
 
 import numpy as np
 
-from ... import ieee
 from .. import kernels
 from ..arms import listed
 from .base import Floats, Setting
+from .tree import TreePosterior, effect_sds
 
-__all__ = ["WEAKEST", "HierarchicalModel"]
-
-WEAKEST = 1e-6
-"""Least prior precision, in units of the noise: with less, effects that only the prior tells apart (the
-overall level from those of the strategies, say) would lose their digits after many rewards."""
+__all__ = ["HierarchicalModel"]
 
 
 class HierarchicalModel:
@@ -39,7 +34,6 @@ class HierarchicalModel:
 
     Attributes
     ----------
-    weight : (R,) probability of each ratio, after ``refresh``. n : rewards in all.
     mean, own, whole : (R, K) for the context of the last ``score``: posterior mean of each arm's expected
     reward,
         variance of its arm-dependent part φ·θ_s + z·λ_s, and variance of the whole.
@@ -51,110 +45,76 @@ class HierarchicalModel:
     """
 
     def __init__(self, setting: Setting) -> None:
-        arms, d = setting.arms, setting.dimension
-        number = setting.number
-        self._center = number("mean")
-        self._noise, self._noise_weight = number("noise"), number("noise_weight")
-        ratios: tuple[float, ...] = (number("ratio_low"), number("ratio_high"))
-        if ratios[0] == ratios[1]:
-            ratios = ratios[:1]
+        arms, k = setting.arms, len(setting.arms)
+        number = {
+            name: float(value) for name, value in setting.parameters.items() if not isinstance(value, str)
+        }
+        shared, own = effect_sds(number, setting.groups)
         counts = [sum(len(listed(s, key)) for key in s.parameters) for s in arms.strategies]
-        nodes, size, k, r = len(counts), d + max(counts), len(arms), len(ratios)
+        self._tree = TreePosterior(shared, [own + [number["sd_parameter"]] * c for c in counts], number)
         self._spans = np.array([arms.spans[s.name].start for s in arms.strategies] + [k], np.int64)
-        self._sizes = np.array([d + count for count in counts], np.int64)
         self._levels = _level_columns(setting)
-        self._node_of = np.repeat(np.arange(nodes), np.diff(self._spans))
-
-        features = max(1, len(set(setting.groups)))
-        root = [number("sd_global")] + [number("sd_context") / sqrt(features)] * (d - 1)
-        node = [number("sd_strategy")] + [number("sd_interaction") / sqrt(features)] * (d - 1)
-        node += [number("sd_parameter")] * (size - d)
-        scale = np.array(ratios)[:, None] ** 2
-        self._root_precision = np.maximum(WEAKEST, self._noise / (np.array(root)[None, :] ** 2 * scale))
-        self._node_precision = np.maximum(WEAKEST, self._noise / (np.array(node)[None, :] ** 2 * scale))
-        self._prior_logdet = np.array(
-            [
-                sum(ieee.log(float(p)) for p in self._root_precision[i])
-                + sum(ieee.log(float(p)) for n in self._sizes for p in self._node_precision[i, :n])
-                for i in range(r)
-            ]
-        )
-        self._u = np.zeros((r, nodes, size, size))
-        self._v = np.zeros((r, nodes, size, d))
-        self._z = np.zeros((r, nodes, size))
-        self._schur = np.zeros((r, nodes, d, d))
-        self._reduced = np.zeros((r, nodes, d))
-        self._scalars = np.zeros((r, nodes, 4))
-        self._u0, self._mean0 = np.zeros((r, d, d)), np.zeros((r, d))
-        self._sigma2, self.weight = np.zeros(r), np.zeros(r)
-        self._raw, self._rhs, self._work = np.zeros((size, size)), np.zeros(size), np.zeros((4, size))
+        self._node_of = np.repeat(np.arange(len(counts)), np.diff(self._spans))
+        r = len(self._tree.weight)
         self.mean, self.own, self.whole = np.zeros((r, k)), np.zeros((r, k)), np.zeros((r, k))
-        self.n = 0.0
+
+    @property
+    def weight(self) -> Floats:
+        """Probability of each ratio (R,), after ``refresh``."""
+        return self._tree.weight
+
+    @property
+    def n(self) -> float:
+        """Rewards in all."""
+        return self._tree.n
 
     def refresh(self, reading: Floats, changed: Sequence[int]) -> None:
         """Take note of new sums, as ``Policy.refresh`` does."""
+        tree = self._tree
         for node in sorted({int(self._node_of[arm]) for arm in changed}):
             kernels.hierarchical.refresh_node(
                 node,
                 reading,
                 self._spans,
-                self._sizes,
+                tree.sizes,
                 self._levels,
-                self._center,
-                self._node_precision,
-                self._u,
-                self._v,
-                self._z,
-                self._schur,
-                self._reduced,
-                self._scalars,
-                self._raw,
-                self._rhs,
+                tree.center,
+                tree.precision[node],
+                tree.u,
+                tree.v,
+                tree.z,
+                tree.schur,
+                tree.reduced,
+                tree.scalars,
+                tree.raw,
+                tree.rhs,
             )
-        self.n = kernels.hierarchical.refresh_root(
-            self._root_precision,
-            self._prior_logdet,
-            self._noise,
-            self._noise_weight,
-            self._schur,
-            self._reduced,
-            self._scalars,
-            self._u0,
-            self._mean0,
-            self._sigma2,
-            self.weight,
-        )
+        tree.solve_root()
 
     def score(self, phi: Floats) -> None:
         """Write ``mean``, ``own`` and ``whole`` for a context φ (D,)."""
+        tree = self._tree
         kernels.hierarchical.score(
             phi,
             self._spans,
-            self._sizes,
+            tree.sizes,
             self._levels,
-            self._center,
-            self._u,
-            self._v,
-            self._z,
-            self._u0,
-            self._mean0,
-            self._sigma2,
+            tree.center,
+            tree.u,
+            tree.v,
+            tree.z,
+            tree.u0,
+            tree.mean0,
+            tree.sigma2,
             self.mean,
             self.own,
             self.whole,
-            self._work,
+            tree.work,
         )
 
-    def moments(self, *, own: bool = False) -> tuple[Floats, Floats]:
-        """Mean and sd (K,), (K,) of each arm's expected reward over the ratios, for the context of the last
-        ``score``.
-
-        ``own``: of the arm-dependent part's variance instead of the whole's.
-        """
-        weight = self.weight[:, None]
-        mean = (weight * self.mean).sum(axis=0)
-        variance = self.own if own else self.whole
-        return mean, np.sqrt((weight * (variance + (self.mean - mean) ** 2)).sum(axis=0))
+    def moments(self) -> tuple[Floats, Floats]:
+        """Mean and sd (K,), (K,) of each arm's expected reward, for the context of the last ``score``."""
+        return self._tree.moments(self.mean, self.whole)
 
 
 def _level_columns(setting: Setting) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
