@@ -27,6 +27,7 @@ MAX_ARMS = 1024
 """Arms whose joint probability mass function is computed at once."""
 
 _MAX_NAME = 200
+_MAX_ID_BYTES = 1000
 _LARGEST = 1 << 63
 _RESERVED = frozenset("(),=")
 
@@ -276,7 +277,15 @@ def listed(strategy: Strategy, key: str) -> tuple[ParameterValue, ...]:
 def arm_id(strategy: str, values: Mapping[str, ParameterValue]) -> str:
     """Spell an arm: ``direct``, or ``parallel(timeout_s=30,workers=2)`` with sorted keys."""
     inside = ",".join(f"{key}={spelled(values[key])}" for key in sorted(values))
-    return f"{strategy}({inside})" if values else strategy
+    text = f"{strategy}({inside})" if values else strategy
+    if len(text.encode()) > _MAX_ID_BYTES:
+        raise SpecInvalid(
+            "an arm's id is too long to be a key",
+            expected=f"at most {_MAX_ID_BYTES} bytes",
+            found=f"{len(text.encode())} bytes: {text!r:.80}…",
+            fix="shorten the names of the strategy, its parameters, or their values",
+        )
+    return text
 
 
 def spelled(value: ParameterValue) -> str:

@@ -172,3 +172,8 @@ def test_unknown_arms_are_refused(names: Any, four_parts: Callable[..., None]) -
         with pytest.raises(ArmUnknown) as error:
             call()
         four_parts(error)
+
+
+def test_an_id_too_long_for_a_key_is_refused() -> None:
+    with pytest.raises(SpecInvalid, match="too long to be a key"):
+        ArmTable([Strategy("a", {f"p{i}": ["x" * 190] for i in range(6)})])
