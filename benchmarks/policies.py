@@ -28,12 +28,12 @@ BLOCKS = 15
 CASES = [(name, 10) for name in CATALOG] + [("ucb1", 1000), ("linucb", 1000)]
 
 
-def make_spec(policy: str, arms: int) -> BanditSpec:
-    """A bandit with ``arms`` strategies and 15 numeric features."""
+def make_spec(policy: str, arms: int, columns: int = COLUMNS) -> BanditSpec:
+    """A bandit with ``arms`` strategies and numeric features for ``columns`` elements of φ."""
     return BanditSpec(
         "bench",
         [Strategy(f"s{i}") for i in range(arms)],
-        context=ContextSchema(**{f"x{i}": Numeric(-1, 1) for i in range(COLUMNS - 1)}),
+        context=ContextSchema(**{f"x{i}": Numeric(-1, 1) for i in range(columns - 1)}),
         policy=PolicySpec(policy, **example_parameters(policy)),
         baseline_arm="s0",
     )
@@ -42,11 +42,11 @@ def make_spec(policy: str, arms: int) -> BanditSpec:
 def kernel_round(spec: BanditSpec) -> Callable[[int], None]:
     """One round on arrays: what stands between the log row and the next arm."""
     rng = np.random.default_rng(1)
-    arms = len(spec.arms)
-    setting = Setting(spec.arms, tuple(range(COLUMNS - 1)), spec.baseline, spec.policy.parameters)
+    arms, columns = len(spec.arms), spec.context.dimension
+    setting = Setting(spec.arms, tuple(range(columns - 1)), spec.baseline, spec.policy.parameters)
     policy = build(spec.policy.name, setting)
-    sums = Sums(arms, COLUMNS, spec.bucket_rows, len(CATALOG[spec.policy.name].statistics))
-    encoded = [[ONE, *rng.integers(-ONE, ONE, COLUMNS - 1).tolist()] for _ in range(256)]
+    sums = Sums(arms, columns, spec.bucket_rows, len(CATALOG[spec.policy.name].statistics))
+    encoded = [[ONE, *rng.integers(-ONE, ONE, columns - 1).tolist()] for _ in range(256)]
     phis = [np.array(phi) / ONE for phi in encoded]
     rewards = rng.integers(0, ONE, 256).tolist()
     draws = rng.integers(0, 1 << 32, 256).tolist()
@@ -72,8 +72,9 @@ def bandit_round(spec: BanditSpec) -> Callable[[int], None]:
     """One round through the front door."""
     rng = np.random.default_rng(1)
     bandit = Bandit(spec)
+    columns = spec.context.dimension
     contexts = [
-        {f"x{i}": x for i, x in enumerate(row)} for row in rng.uniform(-1, 1, (256, COLUMNS - 1)).tolist()
+        {f"x{i}": x for i, x in enumerate(row)} for row in rng.uniform(-1, 1, (256, columns - 1)).tolist()
     ]
     rewards = rng.random(256).tolist()
     for i in range(3 * len(spec.arms)):

@@ -1,0 +1,5 @@
+"""``python -m benchmarks.peers``: see ``compare``."""
+
+from .compare import main
+
+main()
