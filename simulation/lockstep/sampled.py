@@ -35,6 +35,8 @@ _D, _C, _S = 0, 1, 2
 
 @kernel
 def _set_shape(table: _Floats, place: int, shape: float) -> None:
+    if table[_S, place] == shape:
+        return
     raised = shape + 1.0 if shape < 1.0 else shape
     d = raised - 1.0 / 3.0
     table[_D, place] = d
@@ -48,15 +50,19 @@ def _gamma(table: _Floats, place: int, start: np.uint64, step: np.uint64, n: int
     d = table[_D, place]
     c = table[_C, place]
     while True:
-        x, n = running_normal(start, step, n)
-        u = open_uniform(start, step, n)
-        n += 1
+        x, n, sixteenth = running_normal(start, step, n)
         v = 1.0 + c * x
         if v <= 0.0:
             continue
         v = v * v * v
         square = x * x
-        if u < 1.0 - 0.0331 * square * square or log(u) < 0.5 * square + d * (1.0 - v + log(v)):
+        # A uniform number, of which the first four bits mostly decide; the others are drawn if they do not.
+        sure = 1.0 - 0.0331 * square * square
+        if (sixteenth + 1) * 0.0625 <= sure:
+            break
+        u = (sixteenth + open_uniform(start, step, n)) * 0.0625
+        n += 1
+        if u < sure or log(u) < 0.5 * square + d * (1.0 - v + log(v)):
             break
     value = d * v
     if table[_S, place] < 1.0:
@@ -68,7 +74,7 @@ def _gamma(table: _Floats, place: int, start: np.uint64, step: np.uint64, n: int
 @kernel
 def betas_into(a: float, b: float, start: np.uint64, step: np.uint64, out: _Floats) -> None:
     """Beta(a, b) numbers, a, b ≥ ½."""
-    table = np.empty((3, 2))
+    table = np.zeros((3, 2))
     _set_shape(table, 0, a)
     _set_shape(table, 1, b)
     n = 0
@@ -96,7 +102,7 @@ def play_sampled(
     """Play Thompson sampling with prior Beta(a, b), a, b ≥ ½; the others as of ``arms.play_index``."""
     k = means.shape[1]
     totals = np.zeros((2, k), np.int64)
-    table = np.empty((3, 2 * k))
+    table = np.zeros((3, 2 * k))
     for i in range(k):
         _set_shape(table, 2 * i, a)
         _set_shape(table, 2 * i + 1, b)
@@ -114,13 +120,13 @@ def play_sampled(
             _set_shape(table, 2 * known, a + good)
             _set_shape(table, 2 * known + 1, b + (totals[0, known] - good))
         arm = 0
-        best = -1.0
+        best, best_sum = -1.0, 1.0
         for i in range(k):
             x, n = _gamma(table, 2 * i, sample_start, sample_step, n)
             y, n = _gamma(table, 2 * i + 1, sample_start, sample_step, n)
-            theta = x / (x + y)
-            if theta > best:
-                best = theta
+            total = x + y
+            if x * best_sum > best * total:  # x/total > best/best_sum
+                best, best_sum = x, total
                 arm = i
         arms[t] = arm
         rewards[t] = potential(start, step, t * k + arm, means[segment, arm], sd)

@@ -27,6 +27,7 @@ _LAYERS = 128
 _EDGE = 3.442619855899
 _AREA = 9.91256303526217e-3
 _LOW7 = np.uint64(127)
+_LOW4 = np.uint64(15)
 _UNIT53 = 1.0 / 9007199254740992.0
 _UNIT52 = 1.0 / 4503599627370496.0
 
@@ -70,16 +71,20 @@ def _slow(
 
 
 @kernel
-def running_normal(start: np.uint64, step: np.uint64, n: int) -> tuple[float, int]:
-    """A standard normal number from draws n, n + 1, … of a key; returns it and the next draw."""
+def running_normal(start: np.uint64, step: np.uint64, n: int) -> tuple[float, int, int]:
+    """A standard normal number from draws n, n + 1, … of a key.
+
+    Returns it, the next draw, and a whole number that is uniform in [0, 16) and independent of it.
+    """
     while True:
         raw = bits(start, step, n)
         n += 1
         layer = int(raw & _LOW7)
         u = (np.float64(np.int64(raw >> np.uint64(11))) + 0.5) * _UNIT52 - 1.0
         x = u * _X[layer]
+        spare = int((raw >> np.uint64(7)) & _LOW4)
         if abs(u) < _RATIO[layer]:
-            return x, n
+            return x, n, spare
         accepted, x, n = _slow(layer, u, x, start, step, n)
         if accepted:
-            return x, n
+            return x, n, spare

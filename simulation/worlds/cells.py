@@ -24,7 +24,7 @@ _BISECTIONS = 200
 def center_of(mean: float, sd: float) -> float:
     """The centre of a normal law that has this mean once it is clipped to [0, 1]; 0 < mean < 1.
 
-    >>> clipped_mean(center_of(0.9, 0.15), 0.15)
+    >>> round(clipped_mean(center_of(0.9, 0.15), 0.15), 12)
     0.9
     """
     low, high = -10.0 - 40.0 * sd, 11.0 + 40.0 * sd

@@ -38,7 +38,7 @@ THOMPSON = PolicySpec("thompson_beta", floor=0)
 def near(found: tuple[float, float], reference: float, error: float) -> bool:
     """Within 3.5 combined standard errors: error rate 5e-4."""
     mean, own = found
-    return abs(mean - reference) <= 3.5 * np.hypot(own, error)
+    return bool(abs(mean - reference) <= 3.5 * np.hypot(own, error))
 
 
 # --- anchors
@@ -100,10 +100,12 @@ def test_uniforms_and_normals_have_their_laws() -> None:
     lockstep.counter.uniforms_into(*key, 0, uniforms)
     assert stats.kstest(uniforms, "uniform").pvalue > 1e-4
     assert abs(np.corrcoef(uniforms[1:], uniforms[:-1])[0, 1]) < 0.01
-    normals, n = np.empty(50_000), 0
+    normals, spare, n = np.empty(50_000), np.empty(50_000), 0
     for i in range(len(normals)):
-        normals[i], n = lockstep.ziggurat.running_normal(*key, n)
+        normals[i], n, spare[i] = lockstep.ziggurat.running_normal(*key, n)
     assert stats.kstest(normals, "norm").pvalue > 1e-4
+    assert stats.chisquare(np.bincount(spare.astype(int), minlength=16)).pvalue > 1e-4
+    assert abs(np.corrcoef(np.abs(normals), spare)[0, 1]) < 0.02
 
 
 def test_keys_differ_in_seed_replication_and_purpose() -> None:

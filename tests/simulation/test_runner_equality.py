@@ -51,14 +51,12 @@ def test_a_loop_takes_the_arms_that_the_learner_takes(world: str, policy: str) -
 
 
 @pytest.mark.parametrize("spread", [None, 0.1])
-@pytest.mark.parametrize("settings", [{"floor": 0}, {"floor": 0.03}, {"floor": 0, "delta": 0.05}])
+@pytest.mark.parametrize(("floor", "delta"), [(0.0, 0.0), (0.03, 0.0), (0.0, 0.05)])
 def test_the_linear_loop_takes_the_arms_that_the_learner_takes(
-    settings: dict[str, float], spread: float | None
+    floor: float, delta: float, spread: float | None
 ) -> None:
-    place, contender = (
-        Linear.drawn(4, 5, seed=1, spread=spread),
-        Contender("x", PolicySpec("linucb", **settings)),
-    )
+    place = Linear.drawn(4, 5, seed=1, spread=spread)
+    contender = Contender("x", PolicySpec("linucb", floor=floor, delta=delta))
     quick = play(place, contender, 600, seed=2, replication=4)
     real = play_with_learner(place, contender, 600, seed=2, replication=4)
     assert quick.learner is None
