@@ -27,7 +27,7 @@ __all__ = ["PACKAGES", "entries"]
 
 PACKAGES = ["nyx-learning", "numpy", "numba"]
 
-Run = Callable[[int], None]
+Run = Callable[[int], int | None]
 Entry = tuple[str, str, str, Callable[[], Run]]
 
 _ONLINE = [
@@ -76,11 +76,10 @@ def _online(policy: str, arms: int, columns: int, make: Callable[[BanditSpec], C
 
 
 def _simulated(world: World, contender: Contender) -> Run:
-    def run(n: int) -> None:
-        whole, rest = divmod(n, traffic.HORIZON)
-        if whole:
-            simulate(world, [contender], horizon=traffic.HORIZON, replications=whole, seed=1)
-        if rest:
-            simulate(world, [contender], horizon=rest, replications=1, seed=2)
+    def run(n: int) -> int:
+        # Whole replications: the first rounds of one, where all arms still compete, can cost more.
+        replications = max(1, round(n / traffic.HORIZON))
+        simulate(world, [contender], horizon=traffic.HORIZON, replications=replications, seed=1)
+        return replications * traffic.HORIZON
 
     return run

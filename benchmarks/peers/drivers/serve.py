@@ -26,19 +26,22 @@ WARM_SECONDS_MAX = 1.0
 MAX_ROUNDS = 2_000_000
 
 
-def timed(run: Callable[[int], None], rounds: int) -> float:
-    """Processor seconds, of all threads, for so many rounds."""
+Run = Callable[[int], int | None]
+
+
+def timed(run: Run, rounds: int) -> tuple[float, int]:
+    """Processor seconds, of all threads, and the rounds that were played."""
     gc.collect()
     gc.disable()
     try:
         began = time.process_time()
-        run(rounds)
-        return time.process_time() - began
+        played = run(rounds) or rounds
+        return time.process_time() - began, played
     finally:
         gc.enable()
 
 
-def warm(run: Callable[[int], None]) -> None:
+def warm(run: Run) -> None:
     """Play some rounds; fewer, if they are slow."""
     run(1)  # compiles, where anything is compiled
     began = time.process_time()
@@ -48,13 +51,13 @@ def warm(run: Callable[[int], None]) -> None:
             break
 
 
-def fitting(run: Callable[[int], None], seconds: float) -> int:
+def fitting(run: Run, seconds: float) -> int:
     """How many rounds take about so long."""
     rounds = 1
     while True:
-        taken = timed(run, rounds)
+        taken, played = timed(run, rounds)
         if taken >= seconds / 4 or rounds >= MAX_ROUNDS:
-            return max(1, min(MAX_ROUNDS, round(rounds * seconds / max(taken, 1e-6))))
+            return max(1, min(MAX_ROUNDS, round(played * seconds / max(taken, 1e-6))))
         rounds *= 2 if taken > seconds / 40 else 4
 
 
@@ -63,7 +66,7 @@ def serve(module: Any) -> None:
     entries = module.entries()
     versions = {name: importlib.metadata.version(name) for name in module.PACKAGES}
     say({"ready": {"versions": versions, "entries": [entry[:3] for entry in entries]}})
-    playing: dict[int, tuple[Callable[[int], None], int]] = {}
+    playing: dict[int, tuple[Run, int]] = {}
     for line in sys.stdin:
         request = json.loads(line)
         number = request["entry"]
@@ -73,7 +76,8 @@ def serve(module: Any) -> None:
                 warm(run)
                 playing[number] = run, fitting(run, request["seconds"])
             run, rounds = playing[number]
-            say({"us": timed(run, rounds) / rounds * 1e6, "rounds": rounds})
+            taken, played = timed(run, rounds)
+            say({"us": taken / played * 1e6, "rounds": played})
         except Exception as error:  # noqa: BLE001  # one entry that fails must not hide the others
             say({"error": f"{type(error).__name__}: {error}"})
 
