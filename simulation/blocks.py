@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 import numpy as np
 
-from ..canonical import canonical_json, digest
+from ..canonical import digest
 from .contender import Contender
 from .fast import has_fast_play
 from .play import tally
-from .worlds import World, world_from_dict
-from .worlds.base import Floats
+from .worlds.base import Floats, World
 
 __all__ = ["CURVES", "Block", "run_block", "split"]
 
@@ -31,10 +28,10 @@ _REPLICATIONS_MAX = 4096
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Replications ``first`` to ``stop`` (exclusive) of one contender in one world; plain JSON throughout."""
+    """Replications ``first`` to ``stop`` (exclusive) of one contender in one world."""
 
-    world: str  # canonical JSON of the world's document
-    contender: str  # canonical JSON of the contender's document
+    world: World
+    contender: Contender
     horizon: int
     seed: int
     checkpoints: tuple[int, ...]
@@ -44,14 +41,13 @@ class Block:
     @property
     def key(self) -> str:
         """Hash of everything that the numbers depend on."""
-        contender = Contender.from_dict(_parsed(self.contender))
         return digest(
             {
                 "format": _FORMAT,
                 "version": _version(),
-                "world": _parsed(self.world),
-                "policy": contender.policy.to_dict(),
-                "sampled": contender.sampled,
+                "world": self.world.to_dict(),
+                "policy": self.contender.policy.to_dict(),
+                "sampled": self.contender.sampled,
                 "horizon": self.horizon,
                 "seed": self.seed,
                 "checkpoints": list(self.checkpoints),
@@ -75,33 +71,26 @@ def split(
     """
     rounds = _FAST_ROUNDS if has_fast_play(world, contender) else _LEARNER_ROUNDS
     size = max(1, min(_REPLICATIONS_MAX, rounds // horizon))
-    documents = canonical_json(world.to_dict()), canonical_json(contender.to_dict())
     return [
-        Block(*documents, horizon, seed, tuple(checkpoints), first, min(first + size, replications))
+        Block(world, contender, horizon, seed, tuple(checkpoints), first, min(first + size, replications))
         for first in range(0, replications, size)
     ]
 
 
 def run_block(block: Block) -> Floats:
     """Play the block's replications: (replications, 4, checkpoints), the ``CURVES`` of each."""
-    world, contender = _world(block.world), Contender.from_dict(_parsed(block.contender))
     checkpoints = np.array(block.checkpoints, np.int64)
     found = np.empty((block.stop - block.first, len(CURVES), len(checkpoints)))
     for i in range(len(found)):
         found[i] = tally(
-            world, contender, block.horizon, checkpoints, seed=block.seed, replication=block.first + i
+            block.world,
+            block.contender,
+            block.horizon,
+            checkpoints,
+            seed=block.seed,
+            replication=block.first + i,
         )
     return found
-
-
-@lru_cache(maxsize=4)
-def _world(document: str) -> World:
-    return world_from_dict(_parsed(document))
-
-
-def _parsed(document: str) -> Mapping[str, Any]:
-    parsed: Mapping[str, Any] = json.loads(document)
-    return parsed
 
 
 @lru_cache(maxsize=1)

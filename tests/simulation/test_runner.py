@@ -221,6 +221,20 @@ def test_checkpoints_are_log_spaced_and_end_at_the_horizon(horizon: int) -> None
     assert len(rounds) <= 62
 
 
+class Shifted(Bernoulli):
+    """A world that no document of the package describes."""
+
+    def to_dict(self) -> dict[str, object]:
+        return {**super().to_dict(), "kind": "shifted"}
+
+
+def test_a_world_of_ones_own_is_simulated(tmp_path: Path) -> None:
+    own = simulate(Shifted([0.9, 0.5]), {"u": UCB1}, 100, 5, folder=tmp_path)
+    same = simulate(Bernoulli([0.9, 0.5]), {"u": UCB1}, 100, 5, folder=tmp_path)
+    assert curves_of(own) == curves_of(same)
+    assert len(list(tmp_path.iterdir())) == 2, "the document is part of the key"
+
+
 def test_bayesian_regret_draws_a_world_for_each_replication() -> None:
     found = simulate(RandomBernoulli(3), {"u": PolicySpec("uniform")}, 10, 400, seed=1)
     # E[max − mean] of three uniforms = 3/4 − 1/2

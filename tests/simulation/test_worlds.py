@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Mapping
 from typing import Any
 
@@ -85,6 +86,14 @@ def test_a_document_makes_the_same_world(name: str) -> None:
     here, there = world.rounds(3, 1, 0, 50), again.rounds(3, 1, 0, 50)
     np.testing.assert_array_equal(here.rewards, there.rewards)
     np.testing.assert_array_equal(here.expected, there.expected)
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_a_world_reaches_another_process_whole(name: str) -> None:
+    world = WORLDS[name]
+    there = pickle.loads(pickle.dumps(world))
+    assert there == world
+    np.testing.assert_array_equal(there.rounds(3, 1, 5, 9).rewards, world.rounds(3, 1, 5, 9).rewards)
 
 
 @pytest.mark.parametrize("name", WORLDS)
