@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from types import MappingProxyType
 from typing import Any
 
-from ..errors import ArmUnknown, EligibilityEmpty, SpecInvalid, shown
+from ..errors import ArmUnknown, EligibilityEmpty, InputInvalid, SpecInvalid, shown
 from .decision import ARM_STAGE, Stage
 from .parameters import ParameterValue, Range
 
@@ -18,6 +19,7 @@ __all__ = [
     "Strategy",
     "arm_id",
     "arms_spanned",
+    "checked_names",
     "listed",
     "no_arm_eligible",
     "spelled",
@@ -51,7 +53,8 @@ class Strategy:
             _checked_parameter(name, key): _checked_values(name, key, values)
             for key, values in (parameters or {}).items()
         }
-        object.__setattr__(self, "parameters", grid)
+        # Read-only: sizes were taken from it, and compiled loops trust them.
+        object.__setattr__(self, "parameters", MappingProxyType(grid))
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON."""
@@ -72,6 +75,9 @@ class Strategy:
             else:
                 parameters[key] = values
         return cls(document["name"], parameters)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Strategy.from_dict, (self.to_dict(),)
 
     def __hash__(self) -> int:
         return hash((self.name, tuple(sorted(self.parameters.items(), key=lambda item: item[0]))))
@@ -170,8 +176,7 @@ class ArmTable(Sequence[Arm]):
 
     def resolve(self, names: Iterable[str]) -> set[int]:
         """Positions of the arms that ``names`` (arm ids or strategy names) stand for."""
-        if isinstance(names, str):
-            names = [names]
+        names = checked_names(names)
         found: set[int] = set()
         unknown: list[object] = []
         for name in names:
@@ -212,6 +217,20 @@ class ArmTable(Sequence[Arm]):
             found=f"{list(names)[:8]!r}",
             fix="use an arm_id of the spec, or add the strategy to it",
         )
+
+
+def checked_names(names: object) -> list[object]:
+    """Return names as a list (one string stands for itself); ``InputInvalid`` for what cannot be listed."""
+    if isinstance(names, str):
+        return [names]
+    if isinstance(names, Iterable):
+        return list(names)
+    raise InputInvalid(
+        "the arms to choose from are not a list",
+        expected="a list of arm ids or strategy names",
+        found=shown(names),
+        fix='for example eligible=["direct"]',
+    )
 
 
 def no_arm_eligible(eligible: Iterable[str] | None, exclude: Iterable[str] | None) -> EligibilityEmpty:
@@ -257,7 +276,7 @@ def _arms_of(strategy: Strategy) -> list[Arm]:
     grid = [listed(strategy, key) for key in keys]
     for levels in product(*(range(len(values)) for values in grid)):
         values = {key: grid[i][level] for i, (key, level) in enumerate(zip(keys, levels, strict=True))}
-        arms.append(Arm(arm_id(strategy.name, values), strategy.name, values, levels))
+        arms.append(Arm(arm_id(strategy.name, values), strategy.name, MappingProxyType(values), levels))
     return arms
 
 

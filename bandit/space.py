@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from ..canonical import digest
 from ..errors import ArmUnknown, SpecInvalid
-from .arms import Arm, Strategy, arm_id, no_arm_eligible, spelled
+from .arms import Arm, Strategy, arm_id, checked_names, no_arm_eligible, spelled
 from .decision import Stage
 from .parameters import DEPTH, ParameterValue, Range, encode_level, encode_position
 
@@ -83,7 +84,7 @@ class ArmSpace:
     def arm(self, unit: int, values: Mapping[str, ParameterValue]) -> Arm:
         """The arm of a strategy with these parameter values."""
         ordered = {p.name: values[p.name] for p in self.parameters[unit]}
-        return Arm(arm_id(self.units[unit], ordered), self.units[unit], ordered, ())
+        return Arm(arm_id(self.units[unit], ordered), self.units[unit], MappingProxyType(ordered), ())
 
     def encode(self, unit: int, values: Mapping[str, ParameterValue]) -> list[int]:
         """Encode parameter values as z, ``extra`` integers in units of 2⁻¹⁶."""
@@ -144,7 +145,7 @@ class ArmSpace:
 
     def resolve(self, names: Iterable[str]) -> set[int]:
         """Units that strategy names stand for."""
-        listed = [names] if isinstance(names, str) else list(names)
+        listed = checked_names(names)
         unknown = [name for name in listed if name not in self.units]
         if unknown:
             raise self._unknown(unknown)

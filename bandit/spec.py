@@ -151,6 +151,9 @@ class BanditSpec:
             )
         self.policy.common.check_against(self.bucket_rows, baseline=self.baseline_arm is not None)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return BanditSpec.from_dict, (self.to_dict(),)
+
     def _check_staged(self) -> None:
         if self.baseline_arm is not None:
             self.arms.locate(self.baseline_arm)

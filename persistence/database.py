@@ -86,7 +86,7 @@ async def connect(dsn: str, *, connections: int = 4, timeout_s: float = 10.0) ->
             # Plans of small statements that run thousands of times a second: compiling them only costs.
             server_settings={"application_name": "nyx-learning", "jit": "off"},
         )
-    except ValueError as error:  # the text may repeat parts of the DSN, and with them the password
+    except (ValueError, OverflowError) as error:  # its text may repeat the DSN, and with it the password
         raise unavailable(f"{type(error).__name__} for {shown}", fix) from None
     except (*UNREACHABLE, asyncpg.PostgresError) as error:
         raise unavailable(f"{_told(error)} for {shown}", fix) from error
@@ -95,8 +95,10 @@ async def connect(dsn: str, *, connections: int = 4, timeout_s: float = 10.0) ->
             await migrate(connection)
     except BaseException as error:
         await close_pool(pool)
-        if isinstance(error, (*UNREACHABLE, asyncpg.PostgresError)):
+        if isinstance(error, (*UNREACHABLE, asyncpg.InsufficientPrivilegeError)):
             raise unavailable(f"{_told(error)} for {shown}", fix) from error
+        if isinstance(error, asyncpg.PostgresError):
+            raise refused(error) from error  # a migration of ours that fails is no outage
         raise
     return pool
 

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from ..bandit import Decision, Receipt
-from ..errors import InputInvalid, NyxError, OutcomeInvalid
+from ..errors import InputInvalid, NyxError, OutcomeInvalid, RewardConflict
 from ..features import Value
 from ..rewards import Outcome
 
@@ -28,9 +28,11 @@ class Execution:
     ``run.decision`` says what to run; ``run.report(...)`` adds fields of ``Outcome``, later calls winning.
     When the block ends, the outcome is stored: success unless reported otherwise, with the measured duration
     unless one was reported. An exception is a failure with the exception's class as error code, and passes on
-    (also where the report itself fails: that is logged); a cancelled block is abandoned: its decision stays
-    without a reward. ``run.receipt`` is there behind the block. Who is cancelled while the outcome is being
-    stored loses nothing: it is stored all the same.
+    (also where the report itself fails: that is logged); a cancelled block is abandoned, and so is one that
+    ends with the error of an unusable report: its decision stays without a reward. ``run.receipt`` is there
+    behind the block. Where the decision has an outcome already (a retry under the same id), the first one
+    stands, and ``receipt`` stays None. Who is cancelled while the outcome is being stored loses nothing: it
+    is stored all the same.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Execution:
         self._engine, self._context, self._decision_id = engine, context, decision_id
         self._eligible, self._exclude = eligible, exclude
         self._fields: dict[str, Any] = {}
+        self._refused: OutcomeInvalid | None = None
         self._entered = self._ended = False
         self._started = 0.0
         self.decision: Decision
@@ -66,7 +69,11 @@ class Execution:
                 fix="report before the block ends",
             )
         merged = {**self._fields, **fields}
-        Outcome(**{"success": True, **merged})
+        try:
+            Outcome(**{"success": True, **merged})
+        except OutcomeInvalid as error:
+            self._refused = error
+            raise
         self._fields = merged
 
     async def __aenter__(self) -> Self:
@@ -96,14 +103,21 @@ class Execution:
         if error is None:
             outcome = Outcome(**{"success": True, "duration_s": seconds, **self._fields})
             # Cancelled in here, the outcome is stored all the same: it was handed over before the first wait.
-            self.receipt = await self._engine.update_reward(self.decision, outcome)
+            try:
+                self.receipt = await self._engine.update_reward(self.decision, outcome)
+            except RewardConflict as conflict:
+                # A retry under the same id: its measured time differs, and its work was done well.
+                _LOG.warning(
+                    "the first outcome of decision '%s' stands: %s", self.decision.decision_id, conflict
+                )
             return
         # The block's own exception passes on, whatever becomes of the report on it.
         try:
-            if isinstance(error, Exception):
-                self.receipt = await self._engine.update_reward(self.decision, self._failure(error, seconds))
-            elif isinstance(error, asyncio.CancelledError):
+            if error is self._refused or isinstance(error, asyncio.CancelledError):
+                # A mistake in the report says nothing of the arm.
                 self._engine.abandon_soon(self.decision)
+            elif isinstance(error, Exception):
+                self.receipt = await self._engine.update_reward(self.decision, self._failure(error, seconds))
         except NyxError as problem:
             _LOG.warning(
                 "the outcome of decision '%s' was not stored: %s", self.decision.decision_id, problem
