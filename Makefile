@@ -11,11 +11,12 @@ BIN := .venv/bin
 
 .PHONY: help
 help:
-	@echo "make demo    a real orchestrator learns its trade-offs; every decision is verified"
-	@echo "make test    all tests, doctests and the examples of the documents"
-	@echo "make lint    ruff (rules, format), mypy, import rules"
-	@echo "make bench   speed tables; one module: make bench ARGS=import_time"
-	@echo "make clean   remove caches and build products (.venv stays)"
+	@echo "make demo      a real orchestrator learns its trade-offs; every decision is verified"
+	@echo "make test      all tests, doctests and the examples of the documents"
+	@echo "make lint      ruff (rules, format), mypy, import rules"
+	@echo "make validate  policies against theory and published figures; ARGS=--quick: three minutes"
+	@echo "make bench     speed tables; one module: make bench ARGS=import_time"
+	@echo "make clean     remove caches and build products (.venv stays)"
 	@echo
 	@echo "PYTHON=/path/to/python3 chooses the interpreter, ARGS='...' goes to the program that is run."
 
@@ -30,6 +31,10 @@ demo: venv
 .PHONY: test
 test: venv
 	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --maxprocesses=4 --dist=loadfile $(ARGS)
+
+.PHONY: validate
+validate: venv
+	@$(BIN)/nyx-learning validate $(ARGS)
 
 .PHONY: bench
 bench: venv
