@@ -12,6 +12,7 @@ __all__ = ["COMMANDS", "Command", "load"]
 COMMANDS: Mapping[str, str] = {
     "demo": "watch a small, real orchestrator learn, and verify every decision",
     "replay": "let policies learn and choose on a table of recorded executions",
+    "validate": "check policies against theory, published figures and independent computation",
     "reprice": "read all stored rewards under other weights, and see which arm would be best",
 }
 """Name of each command, and what it does in a line; ``a-b`` is the module ``a_b``."""
