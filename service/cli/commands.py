@@ -14,6 +14,7 @@ COMMANDS: Mapping[str, str] = {
     "replay": "let policies learn and choose on a table of recorded executions",
     "validate": "check policies against theory, published figures and independent computation",
     "reprice": "read all stored rewards under other weights, and see which arm would be best",
+    "simulate": "let policies learn in worlds whose truth is known, and see what they lose on the way",
 }
 """Name of each command, and what it does in a line; ``a-b`` is the module ``a_b``."""
 
