@@ -19,8 +19,9 @@ import numpy.typing as npt
 
 from ...bandit.kernels.elementary import exp, log
 from ...jit import kernel
+from .counter import bits
 from .rewards import potential
-from .ziggurat import open_uniform, running_normal
+from .ziggurat import core, open_uniform, outside, running_normal
 
 __all__ = ["betas_into", "play_sampled"]
 
@@ -45,28 +46,47 @@ def _set_shape(table: _Floats, place: int, shape: float) -> None:
 
 
 @kernel
-def _gamma(table: _Floats, place: int, start: np.uint64, step: np.uint64, n: int) -> tuple[float, int]:
-    """A Gamma number from the draws ``n``, n + 1, … of a key; returns it and the next draw."""
-    d = table[_D, place]
-    c = table[_C, place]
+def _quick(raw: np.uint64, d: float, c: float) -> float:
+    """The Gamma number of a draw where its first bits settle everything, nine times in ten; else −1."""
+    x, stands, sixteenth = core(raw)
+    v = 1.0 + c * x
+    cube = v * v * v
+    square = x * x
+    settled = stands & (v > 0.0) & ((sixteenth + 1) * 0.0625 <= 1.0 - 0.0331 * square * square)
+    return d * cube if settled else -1.0
+
+
+@kernel
+def _thorough(
+    raw: np.uint64, d: float, c: float, start: np.uint64, step: np.uint64, n: int
+) -> tuple[float, int]:
+    """Go on with the same draw where ``_quick`` could not: the Gamma number, and the next draw."""
+    x, stands, sixteenth = core(raw)
+    if not stands:
+        x, n, sixteenth = outside(raw, start, step, n)
     while True:
-        x, n, sixteenth = running_normal(start, step, n)
         v = 1.0 + c * x
-        if v <= 0.0:
-            continue
-        v = v * v * v
-        square = x * x
-        # A uniform number, of which the first four bits mostly decide; the others are drawn if they do not.
-        sure = 1.0 - 0.0331 * square * square
-        if (sixteenth + 1) * 0.0625 <= sure:
-            break
-        u = (sixteenth + open_uniform(start, step, n)) * 0.0625
-        n += 1
-        if u < sure or log(u) < 0.5 * square + d * (1.0 - v + log(v)):
-            break
-    value = d * v
-    if table[_S, place] < 1.0:
-        value *= exp(log(open_uniform(start, step, n)) / table[_S, place])
+        if v > 0.0:
+            v = v * v * v
+            square = x * x
+            # A uniform number: its first four bits come with the normal one.
+            u = (sixteenth + open_uniform(start, step, n)) * 0.0625
+            n += 1
+            if u < 1.0 - 0.0331 * square * square or log(u) < 0.5 * square + d * (1.0 - v + log(v)):
+                return d * v, n
+        x, n, sixteenth = running_normal(start, step, n)
+
+
+@kernel
+def _gamma(d: float, c: float, shape: float, start: np.uint64, step: np.uint64, n: int) -> tuple[float, int]:
+    """A Gamma number from the draws ``n``, n + 1, … of a key; returns it and the next draw."""
+    raw = bits(start, step, n)
+    n += 1
+    value = _quick(raw, d, c)
+    if value < 0.0:
+        value, n = _thorough(raw, d, c, start, step, n)
+    if shape < 1.0:
+        value *= exp(log(open_uniform(start, step, n)) / shape)
         n += 1
     return value, n
 
@@ -79,8 +99,8 @@ def betas_into(a: float, b: float, start: np.uint64, step: np.uint64, out: _Floa
     _set_shape(table, 1, b)
     n = 0
     for i in range(out.shape[0]):
-        x, n = _gamma(table, 0, start, step, n)
-        y, n = _gamma(table, 1, start, step, n)
+        x, n = _gamma(table[_D, 0], table[_C, 0], table[_S, 0], start, step, n)
+        y, n = _gamma(table[_D, 1], table[_C, 1], table[_S, 1], start, step, n)
         out[i] = x / (x + y)
 
 
@@ -122,8 +142,15 @@ def play_sampled(
         arm = 0
         best, best_sum = -1.0, 1.0
         for i in range(k):
-            x, n = _gamma(table, 2 * i, sample_start, sample_step, n)
-            y, n = _gamma(table, 2 * i + 1, sample_start, sample_step, n)
+            x, n = _gamma(table[_D, 2 * i], table[_C, 2 * i], table[_S, 2 * i], sample_start, sample_step, n)
+            y, n = _gamma(
+                table[_D, 2 * i + 1],
+                table[_C, 2 * i + 1],
+                table[_S, 2 * i + 1],
+                sample_start,
+                sample_step,
+                n,
+            )
             total = x + y
             if x * best_sum > best * total:  # x/total > best/best_sum
                 best, best_sum = x, total

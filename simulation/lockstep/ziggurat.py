@@ -21,7 +21,7 @@ from ...bandit.kernels.elementary import exp, log
 from ...jit import kernel
 from .counter import bits
 
-__all__ = ["open_uniform", "running_normal"]
+__all__ = ["core", "open_uniform", "outside", "running_normal"]
 
 _LAYERS = 128
 _EDGE = 3.442619855899
@@ -71,20 +71,37 @@ def _slow(
 
 
 @kernel
+def core(raw: np.uint64) -> tuple[float, bool, int]:
+    """What a draw gives: a normal number; whether it stands; and 4 bits of the draw that it does not use."""
+    layer = int(raw & _LOW7)
+    u = (np.float64(np.int64(raw >> np.uint64(11))) + 0.5) * _UNIT52 - 1.0
+    return u * _X[layer], abs(u) < _RATIO[layer], int((raw >> np.uint64(7)) & _LOW4)
+
+
+@kernel
+def outside(raw: np.uint64, start: np.uint64, step: np.uint64, n: int) -> tuple[float, int, int]:
+    """Go on where ``core`` does not stand, with draws n, n + 1, …: the number, the next draw, 4 free bits."""
+    while True:
+        layer = int(raw & _LOW7)
+        u = (np.float64(np.int64(raw >> np.uint64(11))) + 0.5) * _UNIT52 - 1.0
+        accepted, x, n = _slow(layer, u, u * _X[layer], start, step, n)
+        if accepted:
+            return x, n, int((raw >> np.uint64(7)) & _LOW4)
+        raw = bits(start, step, n)
+        n += 1
+        x, stands, spare = core(raw)
+        if stands:
+            return x, n, spare
+
+
+@kernel
 def running_normal(start: np.uint64, step: np.uint64, n: int) -> tuple[float, int, int]:
     """A standard normal number from draws n, n + 1, … of a key.
 
     Returns it, the next draw, and a whole number that is uniform in [0, 16) and independent of it.
     """
-    while True:
-        raw = bits(start, step, n)
-        n += 1
-        layer = int(raw & _LOW7)
-        u = (np.float64(np.int64(raw >> np.uint64(11))) + 0.5) * _UNIT52 - 1.0
-        x = u * _X[layer]
-        spare = int((raw >> np.uint64(7)) & _LOW4)
-        if abs(u) < _RATIO[layer]:
-            return x, n, spare
-        accepted, x, n = _slow(layer, u, x, start, step, n)
-        if accepted:
-            return x, n, spare
+    raw = bits(start, step, n)
+    x, stands, spare = core(raw)
+    if stands:
+        return x, n + 1, spare
+    return outside(raw, start, step, n + 1)
