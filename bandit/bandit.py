@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
+from typing import Any
 
-from ..errors import DecisionConflict, DecisionUnknown, NyxError, OutcomeInvalid, RewardConflict, shown
+from ..errors import DecisionConflict, DecisionUnknown, NyxError, RewardConflict
 from ..features import Value
-from ..rewards import Outcome, Reward, price
+from ..rewards import Outcome, Reward
+from ..rewards.lifecycle import expired_by
 from . import document
 from .decision import Beliefs, Decision, Receipt, VerifyReport
 from .fixed_point import reward_to_fixed
 from .learner import Learner, checked_id
+from .log import ABANDONMENT, EXPIRY, RETRACTION, RewardRow
+from .reports import Reported, RewardStatus, draft_report, priced_report, receipt_of, status_of
+from .settle import draft_of, ledger_of, settle
 from .spec import BanditSpec
 
 __all__ = ["Bandit"]
@@ -42,7 +47,12 @@ class Bandit:
         self.decisions: dict[str, Decision] = {}
         """Every decision made, by id, in order."""
         self.receipts: dict[str, Receipt] = {}
-        """Every reward applied, by decision id, in the order of the sequence."""
+        """Every first reward of a decision that came whole, by decision id, in the order of the sequence."""
+        self.outcomes: dict[str, Outcome] = {}
+        """The outcomes behind those receipts that have one."""
+        self.rows: list[RewardRow] = []
+        """All other rows: corrections, parts, retractions, expiries, abandonments; in the same sequence."""
+        self._rows_of: dict[str, list[RewardRow]] = {}
 
     @property
     def seq(self) -> int:
@@ -94,21 +104,38 @@ class Bandit:
         outcome: Outcome | None = None,
         *,
         reward: float | None = None,
+        part: Mapping[str, Any] | None = None,
+        source: str = "",
+        identifier: str = "",
+        corrects: int | None = None,
+        time: float | None = None,
     ) -> Receipt:
         """Learn what a decision was worth: an ``Outcome``, priced by the spec, or a reward in [0, 1].
 
         The same report again changes nothing, and says so in ``applied``.
 
+        Parameters
+        ----------
+        outcome, reward, part : exactly one. ``part`` has some fields of an outcome; parts of several sources
+            are put together by the spec's ``aggregate``, and count once ``success`` is among them.
+        source, identifier : who reports, and which of its reports this is.
+        corrects : revision of the report of the same source and identifier that this one replaces.
+        time : stored with a row that is not a whole first report, in seconds since 1970.
+
         Raises
         ------
         DecisionUnknown : this bandit made no such decision.
         OutcomeInvalid : neither or both given, or out of range.
-        RewardConflict : the decision has a reward, and it is another one.
+        RewardConflict : the decision has a reward, and it is another one; or the row is not legal there.
+        RewardTooLate : the decision was closed, and the spec rejects late outcomes.
         """
         key = decision.decision_id if isinstance(decision, Decision) else checked_id(decision)
         known = self.decisions.get(key)
         if known is None or (known is not decision and isinstance(decision, Decision) and known != decision):
             raise unknown_decision(self.spec.name, key)
+        if part is not None or corrects is not None or source or identifier or key in self._rows_of:
+            told = Reported(outcome, reward, part, source, identifier, corrects)
+            return self._append(draft_report(self.spec, known, self.spec.encoding, told, time))
         if outcome is None and reward is not None:
             value, components = reward, _NOTHING
             missing: tuple[str, ...] = ()
@@ -123,7 +150,54 @@ class Bandit:
         receipt = Receipt(key, self.seq + 1, value, True, components, missing)
         self.learner.absorb(known, units, receipt.seq)
         self.receipts[key] = receipt
+        if outcome is not None:
+            self.outcomes[key] = outcome
         return receipt
+
+    def retract(self, decision: Decision | str, *, time: float | None = None) -> Receipt:
+        """Forget a decision: its contribution leaves the sums exactly, and it takes no more reports.
+
+        Raises
+        ------
+        DecisionUnknown : this bandit made no such decision.
+        """
+        return self._bare(decision, RETRACTION, time)
+
+    def abandon(self, decision: Decision | str, *, time: float | None = None) -> Receipt:
+        """Note that an execution was given up: a later outcome is a late one.
+
+        Raises
+        ------
+        DecisionUnknown : this bandit made no such decision. RewardConflict : it has a reward.
+        """
+        return self._bare(decision, ABANDONMENT, time)
+
+    def expire(self, now: float) -> list[Receipt]:
+        """Give the default reward to every decision that has none ``window_s`` after its time.
+
+        Decisions without a time never expire. ``now`` : in seconds since 1970.
+        """
+        reward = self.spec.reward
+        pending = [
+            d for d in self.decisions.values() if d.time is not None and d.decision_id not in self.receipts
+        ]
+        due = [
+            d
+            for d in pending
+            if expired_by(ledger_of(self._rows_of.get(d.decision_id, ()), d.time), now, reward)
+        ]
+        return [self._bare(decision, EXPIRY, now) for decision in sorted(due, key=lambda d: d.decision_id)]
+
+    def rewards(self, decision_id: str) -> RewardStatus:
+        """Where a decision's reward stands, and all that was logged about it.
+
+        Raises
+        ------
+        DecisionUnknown : this bandit made no such decision.
+        """
+        if decision_id not in self.decisions:
+            raise unknown_decision(self.spec.name, checked_id(decision_id))
+        return status_of(decision_id, self._history(decision_id), self.spec)
 
     def beliefs(
         self, context: Mapping[str, Value], *, eligible: Iterable[str] | None = None
@@ -134,7 +208,7 @@ class Bandit:
     def verify(self) -> VerifyReport:
         """Fold the ledger anew and re-derive every decision from what was known when it was made."""
         fresh = Learner(self.spec)
-        rewards = iter(self.receipts.values())
+        rewards = document.in_sequence(self.receipts, self.rows)
         matched, divergence = 0, None
         for decision in sorted(self.decisions.values(), key=lambda d: d.state_seq):
             problem = self._fold(fresh, rewards, decision.state_seq) or _rederived(fresh, decision)
@@ -142,15 +216,20 @@ class Bandit:
                 matched += 1
             elif divergence is None:
                 divergence = f"decision '{decision.decision_id}': {problem}"
-        problem = self._fold(fresh, rewards, len(self.receipts))
+        count = len(self.receipts) + len(self.rows)
+        problem = self._fold(fresh, rewards, count) or self._settled_again()
         same = problem is None and fresh.sums.digest() == self.learner.sums.digest()
         if not same and divergence is None:
             divergence = problem or "the sums"
-        return VerifyReport(len(self.decisions), matched, len(self.receipts), same, divergence)
+        return VerifyReport(len(self.decisions), matched, count, same, divergence)
 
     def to_json(self) -> str:
         """The bandit as versioned JSON: spec, decisions, rewards and sums. Equal bandits give equal texts."""
-        return document.write(document.Content(self.spec, self.learner.sums, self.decisions, self.receipts))
+        return document.write(
+            document.Content(
+                self.spec, self.learner.sums, self.decisions, self.receipts, self.outcomes, self.rows
+            )
+        )
 
     @classmethod
     def from_json(cls, text: str) -> Bandit:
@@ -164,19 +243,70 @@ class Bandit:
         bandit = cls(content.spec)
         bandit.learner = Learner(content.spec, content.sums)
         bandit.decisions, bandit.receipts = content.decisions, content.receipts
+        bandit.outcomes, bandit.rows = content.outcomes, content.rows
+        for row in content.rows:
+            bandit._rows_of.setdefault(row.decision_id, []).append(row)
         return bandit
 
-    def _fold(self, learner: Learner, rewards: Iterator[Receipt], seq: int) -> str | None:
+    def _bare(self, decision: Decision | str, kind: str, time: float | None) -> Receipt:
+        key = decision.decision_id if isinstance(decision, Decision) else checked_id(decision)
+        known = self.decisions.get(key)
+        if known is None or (isinstance(decision, Decision) and known != decision):
+            raise unknown_decision(self.spec.name, key)
+        return self._append(RewardRow.bare(known, self.spec.encoding, time, kind))
+
+    def _append(self, draft: RewardRow) -> Receipt:
+        """Settle a row, give it a number, and fold it; the row that says the same where there is one."""
+        key = draft.decision_id
+        decision = self.decisions[key]
+        row = settle(draft, self._history(key), decision, self.spec, None)
+        if row.seq:
+            return receipt_of(row, applied=False)
+        row = row.numbered(self.seq + 1)
+        self.learner.replace(decision, row.taken, row.units, row.stands_at, row.seq)
+        self.rows.append(row)
+        self._rows_of.setdefault(key, []).append(row)
+        return receipt_of(row, applied=True)
+
+    def _history(self, key: str) -> list[RewardRow]:
+        """The rows about a decision, the whole first report among them."""
+        rows = self._rows_of.get(key, [])
+        receipt = self.receipts.get(key)
+        if receipt is None:
+            return rows
+        first = Reward(
+            float(receipt.reward or 0.0), receipt.components, receipt.missing, self.spec.reward.version
+        )
+        row = RewardRow.of(self.decisions[key], self.spec.encoding, first, self.outcomes.get(key), None)
+        return [row.numbered(receipt.seq), *rows]
+
+    def _settled_again(self) -> str | None:
+        """None if every row follows from what was reported and the rows before it; else which does not."""
+        for key, rows in self._rows_of.items():
+            history = self._history(key)
+            for row in rows:
+                before = [earlier for earlier in history if earlier.seq < row.seq]
+                try:
+                    again = settle(draft_of(row), before, self.decisions[key], self.spec, None)
+                except (NyxError, LookupError) as error:
+                    return f"row {row.seq}: cannot be re-derived: {type(error).__name__}"
+                if again.seq or again.numbered(row.seq) != row:
+                    return f"row {row.seq}: does not follow from the rows before it"
+        return None
+
+    def _fold(self, learner: Learner, rewards: Iterator[Receipt | RewardRow], seq: int) -> str | None:
         """Fold the ledger up to row ``seq``; what is wrong with it, if anything."""
         try:
             while learner.sums.seq < seq:
-                receipt = next(rewards)
-                learner.absorb(
-                    self.decisions[receipt.decision_id], reward_to_fixed(receipt.reward), receipt.seq
-                )
+                row = next(rewards)
+                decision = self.decisions[row.decision_id]
+                if isinstance(row, RewardRow):
+                    learner.replace(decision, row.taken, row.units, row.stands_at, row.seq)
+                else:
+                    learner.absorb(decision, reward_to_fixed(row.reward), row.seq)
         except (NyxError, LookupError, StopIteration) as error:
-            row = learner.sums.seq + 1
-            return f"the ledger cannot be folded up to row {seq}: {type(error).__name__} at row {row}"
+            at = learner.sums.seq + 1
+            return f"the ledger cannot be folded up to row {seq}: {type(error).__name__} at row {at}"
         return None
 
 
@@ -190,30 +320,6 @@ def _rederived(learner: Learner, decision: Decision) -> str | None:
     except (NyxError, LookupError) as error:
         return f"cannot be re-derived: {type(error).__name__}"
     return None if again == decision else f"re-derived {again.arm_id}, digest {again.digest}"
-
-
-def priced_report(
-    spec: BanditSpec, decision: Decision, outcome: Outcome | None, reward: float | None
-) -> Reward:
-    """Price an outcome by the spec, or wrap a plain reward; ``OutcomeInvalid`` unless one is given."""
-    if (outcome is None) == (reward is None):
-        raise OutcomeInvalid(
-            "a report needs an outcome or a reward",
-            expected="exactly one of outcome and reward",
-            found="neither" if outcome is None else "both",
-            fix="update_reward(decision, Outcome(success=True)) or update_reward(decision, reward=0.8)",
-        )
-    if outcome is not None:
-        if not isinstance(outcome, Outcome):
-            raise OutcomeInvalid(
-                "the outcome is not an Outcome",
-                expected="Outcome(success=…)",
-                found=shown(outcome),
-                fix="build an Outcome, or pass a number as reward=…",
-            )
-        return price(outcome, spec.reward, context=decision.context)
-    reward_to_fixed(reward)
-    return Reward(float(reward), {}, (), spec.reward.version)  # type: ignore[arg-type]
 
 
 def same_request(known: Decision, context: Mapping[str, Value], allowed: tuple[int, ...] | None) -> Decision:

@@ -119,14 +119,21 @@ class Decision(NamedTuple):
 
 
 class Receipt(NamedTuple):
-    """What became of a reported reward: its number in the sequence, and whether this call applied it."""
+    """What became of a report: its row's number in the sequence, and whether this call applied it.
+
+    ``reward`` : what the decision contributes behind that row; None for nothing (a part without success, a
+    retraction). ``state`` : of the decision's reward behind that row, see ``RewardState``. ``revision`` : of
+    the report; a correction names it.
+    """
 
     decision_id: str
     seq: int
-    reward: float
+    reward: float | None
     applied: bool
     components: Mapping[str, float]
     missing: tuple[str, ...]
+    state: str = "final"
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,23 @@
 """A ``Bandit`` as text: versioned JSON that loads to the same bits, or is refused.
 
-    {"format": "nyx-learning/bandit", "version": 1, "checksum": "…",
+    {"format": "nyx-learning/bandit", "version": 2, "checksum": "…",
      "content": {"spec": {…}, "decisions": [{…}, …], "rewards": [{…}, …], "sums": {…}}}
 
 The text is canonical JSON, so equal bandits are equal texts. ``rewards`` stand in the order of the sequence:
 the first has number 1. On loading, each draw is repeated from the stored pmf, and the sums are folded anew
-from the rewards and must equal the stored ones. (Deriving the pmfs anew is left to ``verify``, because a
-later version may read the sums otherwise.)
+from the rewards and must equal the stored ones. (Deriving the pmfs anew, and rewards from what was reported,
+is left to ``verify``, because a later version may read the sums otherwise.)
+
+Version 1 had no rows but whole first reports, and not their outcomes; it is still read.
 """
 
 from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from heapq import merge
 from itertools import accumulate
 from types import UnionType
 from typing import Any, NamedTuple, NoReturn
@@ -21,26 +25,46 @@ from typing import Any, NamedTuple, NoReturn
 from ..canonical import canonical_json, digest
 from ..errors import DocumentInvalid, NyxError, shown
 from ..features import Encoder
+from ..rewards import Outcome, RewardState
 from .choice import TOTAL, Keyed
 from .decision import Decision, Receipt, Stage, product
 from .fixed_point import reward_to_fixed
 from .learner import Learner
+from .log import ABANDONMENT, EXPIRY, REPORT, RETRACTION, RewardRow
 from .spec import BanditSpec
 from .sums import Sums
 
-__all__ = ["Content", "read", "write"]
+__all__ = ["Content", "in_sequence", "read", "write"]
 
 _FORMAT = "nyx-learning/bandit"
-_VERSION = 1
+_VERSION = 2
+_READ = (1, 2)
+_KINDS = (REPORT, EXPIRY, ABANDONMENT, RETRACTION)
+_ROW_FIELDS: Mapping[str, Any] = {
+    "kind": str,
+    "source": str,
+    "identifier": str,
+    "revision": int,
+    "state": str,
+    "units": int | None,
+    "reward": float | None,
+    "taken": int | None,
+    "place": int,
+    "reported_at": float | int | None,
+    "priced_by": str | None,
+}
+"""What a row is, beside what it copies from its decision: field and type."""
 
 
 class Content(NamedTuple):
-    """What a document holds; decisions in the order made, receipts in the order of the sequence."""
+    """What a document holds; decisions in the order made, receipts and rows in that of the sequence."""
 
     spec: BanditSpec
     sums: Sums
     decisions: dict[str, Decision]
     receipts: dict[str, Receipt]
+    outcomes: dict[str, Outcome]
+    rows: list[RewardRow]
 
 
 def write(content: Content) -> str:
@@ -49,17 +73,38 @@ def write(content: Content) -> str:
         "spec": content.spec.to_dict(),
         "decisions": [decision.to_dict() for decision in content.decisions.values()],
         "rewards": [
-            {
-                "decision_id": receipt.decision_id,
-                "reward": receipt.reward,
-                "components": dict(receipt.components),
-                "missing": list(receipt.missing),
-            }
-            for receipt in content.receipts.values()
+            _row_document(row) if isinstance(row, RewardRow) else _receipt_document(row, content.outcomes)
+            for row in in_sequence(content.receipts, content.rows)
         ],
         "sums": content.sums.to_dict(),
     }
     return canonical_json({"format": _FORMAT, "version": _VERSION, "checksum": digest(body), "content": body})
+
+
+def in_sequence(receipts: Mapping[str, Receipt], rows: Sequence[RewardRow]) -> Iterator[Receipt | RewardRow]:
+    """Receipts and rows, which are in order each, by their numbers."""
+    both: list[Iterable[Receipt | RewardRow]] = [receipts.values(), rows]
+    return merge(*both, key=lambda row: row.seq)
+
+
+def _receipt_document(receipt: Receipt, outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
+    outcome = outcomes.get(receipt.decision_id)
+    return {
+        "decision_id": receipt.decision_id,
+        "reward": receipt.reward,
+        "components": dict(receipt.components),
+        "missing": list(receipt.missing),
+        "outcome": None if outcome is None else outcome.to_dict(),
+    }
+
+
+def _row_document(row: RewardRow) -> dict[str, Any]:
+    return {
+        "decision_id": row.decision_id,
+        **{name: getattr(row, name) for name in _ROW_FIELDS},
+        "outcome": None if row.outcome is None else dict(row.outcome),
+        "pricing": dict(row.pricing),
+    }
 
 
 def read(text: str) -> Content:
@@ -90,7 +135,7 @@ def _body(text: str) -> dict[str, Any]:
     if not isinstance(document, dict) or document.get("format") != _FORMAT:
         raise _foreign(shown(document))
     version = document.get("version")
-    if type(version) is not int or version != _VERSION:
+    if type(version) is not int or version not in _READ:
         raise DocumentInvalid(
             "the document of a bandit is of another version",
             expected=f"version {_VERSION}",
@@ -117,14 +162,31 @@ def _content(body: Mapping[str, Any]) -> Content:
     stored = Sums.from_dict(body["sums"], len(spec.arms), folded.dimension, spec.bucket_rows, folded.further)
     folded.epochs = list(stored.epochs)
     receipts: dict[str, Receipt] = {}
+    outcomes: dict[str, Outcome] = {}
+    rows: list[RewardRow] = []
+    latest: dict[str, tuple[int | None, int]] = {}
     for seq, document in enumerate(body["rewards"], start=1):
-        receipt = _receipt(document, seq)
-        decision = decisions[receipt.decision_id]
-        if receipt.decision_id in receipts or decision.state_seq >= seq:
-            _contradiction(receipt.decision_id, f"is rewarded twice, or by row {seq}, which it knew")
-        receipts[receipt.decision_id] = receipt
-        units = reward_to_fixed(receipt.reward)
+        decision = decisions[_a(document, "decision_id", str)]
+        key = decision.decision_id
+        if decision.state_seq >= seq:
+            _contradiction(key, f"has a reward by row {seq}, which it knew")
+        if "kind" in document:
+            row = _row(document, seq, decision, spec)
+            taken, place = latest.get(key, (None, 0))
+            if row.taken != taken or row.place != (0 if taken is None else place):
+                _contradiction(key, f"contributed {taken} at row {place}, of which row {seq} takes another")
+            learner.replace(decision, row.taken, row.units, row.stands_at, seq)
+            rows.append(row)
+            latest[key] = row.units, row.stands_at
+            continue
+        if key in latest:
+            _contradiction(key, f"is rewarded twice, by row {seq} too")
+        receipts[key] = _receipt(document, seq)
+        if document.get("outcome") is not None:
+            outcomes[key] = Outcome.from_dict(document["outcome"])
+        units = reward_to_fixed(receipts[key].reward)
         learner.absorb(decision, units, seq)
+        latest[key] = units, seq
     if folded.to_dict() != stored.to_dict():
         raise _damaged("sums that are not those of the rewards")
     for decision in decisions.values():
@@ -133,7 +195,7 @@ def _content(body: Mapping[str, Any]) -> Content:
             or not 0 <= decision.epoch <= stored.epochs[decision.arm]
         ):
             _contradiction(decision.decision_id, f"knew row {decision.state_seq}, epoch {decision.epoch}")
-    return Content(spec, stored, decisions, receipts)
+    return Content(spec, stored, decisions, receipts, outcomes, rows)
 
 
 def _decision(document: Mapping[str, Any], spec: BanditSpec, encoder: Encoder, keyed: Keyed) -> Decision:
@@ -191,6 +253,22 @@ def _stage(document: Mapping[str, Any], spec: BanditSpec, decision_id: str, keye
     if bisect_right(list(accumulate(pmf)), keyed.uniform(decision_id, name)) != chosen:
         _contradiction(decision_id, f"stage '{name}': its pmf draws another than number {chosen}")
     return Stage(name, names, pmf, chosen)
+
+
+def _row(document: Mapping[str, Any], seq: int, decision: Decision, spec: BanditSpec) -> RewardRow:
+    reward = _a(document, "reward", float | None)
+    outcome = _a(document, "outcome", dict | None)
+    values = {name: _a(document, name, kind) for name, kind in _ROW_FIELDS.items()}
+    if values["kind"] not in _KINDS or values["units"] != (
+        None if reward is None else reward_to_fixed(reward)
+    ):
+        raise _damaged(f"row {seq}, of kind {values['kind']!r} and {values['units']} units")
+    RewardState(values["state"])
+    draft = RewardRow.bare(decision, spec.encoding, values["reported_at"], values["kind"])
+    row = replace(draft, seq=seq, outcome=outcome, pricing=_a(document, "pricing", dict), **values)
+    if set(document) != set(_row_document(row)):
+        raise _damaged(f"row {seq}, with fields {sorted(document)}")
+    return row
 
 
 def _receipt(document: Mapping[str, Any], seq: int) -> Receipt:

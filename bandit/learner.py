@@ -127,6 +127,27 @@ class Learner:
         self.sums.absorb(decision.arm, decision.epoch, seq, decision.phi, reward, further=further)
         self.sums.seq = seq
 
+    def replace(self, decision: Decision, taken: int | None, added: int | None, place: int, seq: int) -> None:
+        """Fold the row ``seq``, which takes a decision's contribution back, or adds one, or both.
+
+        ``taken``, ``added`` in units of 2⁻¹⁶, None for nothing; ``place`` : the row in whose bucket
+        they stand.
+
+        Raises
+        ------
+        InputInvalid : ``seq`` is not the next number; nothing has changed.
+        """
+        self.sums.expect(seq)
+        propensity = policy_propensity(decision)
+        if taken != added:
+            for units, sign in ((taken, -1), (added, 1)):
+                if units is not None:
+                    further = self.increments(propensity, units, place)
+                    self.sums.absorb(
+                        decision.arm, decision.epoch, place, decision.phi, units, sign, further=further
+                    )
+        self.sums.seq = seq
+
     def increments(self, propensity: float, reward: int, seq: int) -> tuple[int, ...]:
         """What a row adds to the further statistics that the policy declares; mostly nothing.
 

@@ -1,28 +1,51 @@
-"""A row of the log: what was learned from one decision, with its number in the bandit's sequence."""
+"""Rows of the log: what was learned from a decision, or which references were adopted, with their numbers in
+the bandit's sequence.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ..canonical import digest
-from ..rewards import Outcome, Reward
+from ..rewards import Adoption, Outcome, Reward
 from .decision import Decision
 from .fixed_point import reward_to_fixed
 from .learner import policy_propensity
 
-__all__ = ["RewardRow"]
+__all__ = [
+    "ABANDONMENT",
+    "EXPIRY",
+    "REPORT",
+    "REPRICING",
+    "RETRACTION",
+    "AdoptionRow",
+    "LogRow",
+    "OtherRow",
+    "RewardRow",
+]
+
+REPORT, EXPIRY, ABANDONMENT, RETRACTION = "reward", "expiry", "abandonment", "retraction"
+REPRICING = "repricing"
+"""Kinds of rows that concern one decision's reward; a correction is a report with a revision above 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class RewardRow:
-    """One reward, as it is appended to the log; ``seq`` is 0 until it has a number.
+    """One row that concerns a decision's reward, as it is appended to the log; ``seq`` is 0 until it has a
+    number.
 
     ``encoding`` (hash), ``phi``, ``arm_id`` and ``epoch`` are copied from the decision, so that the sums can
     be folded from the log alone; ``propensity`` is the
     policy's, 0 where it did not choose. ``outcome`` is what was reported, None for a plain reward;
     ``pricing`` says how the reward came about.
+
+    ``reward``, ``units`` : what the decision contributes from this row on; None for nothing. ``taken`` : what
+    it contributed before, which leaves the sums. ``place`` : number of the row in whose bucket the
+    contribution stands, 0 for this one: what replaces a contribution stands in its place, as old as the
+    first. ``state`` : of the decision's reward, behind this row. ``priced_by`` : hash of the spec that
+    settled the row.
     """
 
     bandit: str
@@ -33,11 +56,19 @@ class RewardRow:
     encoding: str
     phi: tuple[int, ...]
     propensity: float
-    units: int
-    reward: float
+    units: int | None
+    reward: float | None
     outcome: Mapping[str, Any] | None
     pricing: Mapping[str, Any]
     reported_at: float | None
+    kind: str = REPORT
+    source: str = ""
+    identifier: str = ""
+    revision: int = 0
+    state: str = "final"
+    taken: int | None = None
+    place: int = 0
+    priced_by: str | None = None
 
     @classmethod
     def of(
@@ -65,19 +96,68 @@ class RewardRow:
             reported_at,
         )
 
+    @classmethod
+    def bare(
+        cls, decision: Decision, encoding: str, reported_at: float | None, kind: str, **fields: Any
+    ) -> RewardRow:
+        """Draft a row that has no price of its own: an expiry, a retraction, a part of an outcome …"""
+        return cls(
+            decision.bandit,
+            0,
+            decision.decision_id,
+            decision.arm_id,
+            decision.epoch,
+            encoding,
+            decision.phi,
+            policy_propensity(decision),
+            None,
+            None,
+            fields.pop("outcome", None),
+            {},
+            reported_at,
+            kind,
+            **fields,
+        )
+
     def numbered(self, seq: int) -> RewardRow:
         """Return the same row with its number."""
         return replace(self, seq=seq)
 
+    @property
+    def stands_at(self) -> int:
+        """Number of the row in whose bucket the contribution stands."""
+        return self.place or self.seq
+
+    @property
+    def value(self) -> float | None:
+        """The bare reward that was reported; None where an outcome was."""
+        reported = self.pricing.get("value") if self.outcome is None else None
+        return None if reported is None else float(reported)
+
     def same_report(self, other: RewardRow) -> bool:
         """Tell whether two rows of one decision report the same."""
-        if self.outcome is None and other.outcome is None:
-            return self.reward == other.reward
-        return self.outcome == other.outcome
+        return (self.kind, self.source, self.identifier, self.revision, self.outcome, self.value) == (
+            other.kind,
+            other.source,
+            other.identifier,
+            other.revision,
+            other.outcome,
+            other.value,
+        )
 
     @property
     def digest(self) -> str:
         """Hash of the whole row."""
+        further = {
+            "kind": (self.kind, REPORT),
+            "source": (self.source, ""),
+            "identifier": (self.identifier, ""),
+            "revision": (self.revision, 0),
+            "state": (self.state, "final"),
+            "taken": (self.taken, None),
+            "place": (self.place, 0),
+            "priced_by": (self.priced_by, None),
+        }
         return digest(
             {
                 "bandit": self.bandit,
@@ -93,5 +173,43 @@ class RewardRow:
                 "outcome": self.outcome,
                 "pricing": self.pricing,
                 "reported_at": self.reported_at,
+                # Left out where they say nothing: rows of a log without them keep their hash.
+                **{name: value for name, (value, usual) in further.items() if value != usual},
             }
         )
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptionRow:
+    """A version of the references is adopted: it prices what is decided from here on."""
+
+    bandit: str
+    adoption: Adoption
+    reported_at: float | None
+
+    @property
+    def seq(self) -> int:
+        """Number of the row."""
+        return self.adoption.seq
+
+    @property
+    def earlier(self) -> Literal["keep", "reprice"]:
+        """What happens to rewards of earlier decisions."""
+        return self.adoption.earlier
+
+    @property
+    def digest(self) -> str:
+        """Hash of the whole row."""
+        return digest(
+            {"bandit": self.bandit, "reported_at": self.reported_at, "adoption": self.adoption.to_dict()}
+        )
+
+
+class OtherRow(NamedTuple):
+    """A row that changes no sums: only its number counts for them."""
+
+    seq: int
+
+
+LogRow: TypeAlias = RewardRow | OtherRow
+"""Any row of the log, as it is folded."""

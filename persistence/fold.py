@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..bandit import Arm, Learner, kernels
-from ..bandit.log import RewardRow
+from ..bandit.log import LogRow, RewardRow
 from ..errors import ArmUnknown, ContextInvalid
 
 __all__ = ["BlockName", "Fold"]
@@ -36,32 +36,41 @@ class Fold:
         """Last row that was folded."""
         return self.learner.sums.seq
 
-    def absorb(self, row: RewardRow, context: Mapping[str, Any] | None) -> BlockName | None:
+    def absorb(self, row: LogRow, context: Mapping[str, Any] | None) -> BlockName | None:
         """Fold the next row; returns the block that changed.
 
-        A row whose φ was made by another encoding is encoded anew from its decision's ``context``; one whose
+        What the row takes leaves the block that it was added to, and what it adds joins the same one. A row
+        whose φ was made by another encoding is encoded anew from its decision's ``context``; one whose
         context does not fit the schema takes its number, and changes nothing.
         """
-        learner, sums = self.learner, self.learner.sums
-        sums.expect(row.seq)
+        self.learner.sums.expect(row.seq)
         name = None
-        unit, arm = self._located(row.arm_id)
-        phi = self._phi(row, unit, arm, context)
-        if phi is not None:
-            further = learner.increments(row.propensity, row.units, row.seq)
-            owner = row.arm_id if unit < 0 else learner.arms.units[unit]
-            name = (owner, row.epoch, row.seq // sums.bucket_rows)
-            if unit >= 0:
-                sums.absorb(unit, row.epoch, row.seq, phi, row.units, further=further)
-            else:
-                block = self._beside.setdefault(name, np.zeros(sums.width, np.int64))
-                kernels.statistics.accumulate(
-                    block, np.zeros_like(block), np.array(phi, np.int64), row.units, 1
-                )
-                if further:
-                    block[-len(further) :] += np.array(further, np.int64)
-        sums.seq = row.seq
+        if isinstance(row, RewardRow) and row.taken != row.units:
+            unit, arm = self._located(row.arm_id)
+            phi = self._phi(row, unit, arm, context)
+            if phi is not None:
+                owner = row.arm_id if unit < 0 else self.learner.arms.units[unit]
+                name = (owner, row.epoch, row.stands_at // self.learner.sums.bucket_rows)
+                if row.taken is not None:
+                    self._add(name, unit, row, phi, row.taken, -1)
+                if row.units is not None:
+                    self._add(name, unit, row, phi, row.units, 1)
+        self.learner.sums.seq = row.seq
         return name
+
+    def _add(
+        self, name: BlockName, unit: int, row: RewardRow, phi: Sequence[int], reward: int, sign: int
+    ) -> None:
+        sums = self.learner.sums
+        # At the number where the reward stands: what is taken back is what was added, to the last bit.
+        further = self.learner.increments(row.propensity, reward, row.stands_at)
+        if unit >= 0:
+            sums.absorb(unit, row.epoch, row.stands_at, phi, reward, sign, further)
+            return
+        block = self._beside.setdefault(name, np.zeros(sums.width, np.int64))
+        kernels.statistics.accumulate(block, np.zeros_like(block), np.array(phi, np.int64), reward, sign)
+        if further:
+            block[-len(further) :] += sign * np.array(further, np.int64)
 
     def restore(self, seq: int, blocks: Iterable[tuple[str, int, int, Sequence[int]]]) -> None:
         """Start from the stored sums of the rows up to ``seq``."""

@@ -26,7 +26,7 @@ _CLOSE_S = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What became of one write: the canonical decision, and the reward's row and whether it is new."""
+    """What became of one write: the canonical decision, and the row and whether it is new."""
 
     decision: Decision | None
     row: RewardRow | None
@@ -73,7 +73,8 @@ class GroupCommit:
 
         Raises
         ------
-        RewardConflict, DecisionConflict : what is stored differs; nothing was written.
+        RewardConflict, RewardTooLate, OutcomeInvalid, DecisionConflict : what is stored does not allow it;
+            nothing was written.
         DatabaseUnavailable : the database did not take it, also not on repeated tries.
         DatabaseRefused : the database answered with an error.
         """
@@ -156,6 +157,7 @@ class GroupCommit:
         batch = Batch(
             {item.decision.decision_id: item.decision for item in items if item.carry},
             {item.decision.decision_id: item.reward for item in items if item.reward is not None},
+            {item.decision.decision_id: item.decision for item in items},
             {item.decision.decision_id: item.abandoned_at for item in items if item.abandoned_at is not None},
         )
         tries = await self._insist(batch)
@@ -173,7 +175,7 @@ class GroupCommit:
                 item.done.set_exception(batch.refused[key])
             else:
                 # An earlier try of ours may have been committed without our hearing of it.
-                ours = tries > 1 and row is not None and row.numbered(0) == item.reward
+                ours = tries > 1 and row is not None and _is_of(row, item)
                 item.done.set_result(Written(batch.stored.get(key), row, ours or key in appended))
 
     async def _insist(self, batch: Batch) -> int:
@@ -196,6 +198,13 @@ class GroupCommit:
                 tries += 1
             else:
                 return tries
+
+
+def _is_of(row: RewardRow, item: _Item) -> bool:
+    """Tell whether a row that stood in the log was written for this item, by an earlier try."""
+    if item.reward is None:
+        return row.reported_at == item.abandoned_at
+    return row.same_report(item.reward) and row.reported_at == item.reward.reported_at
 
 
 def _closed() -> DatabaseUnavailable:

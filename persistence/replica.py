@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Sequence
 
 from ..bandit import Learner
-from ..bandit.log import RewardRow
+from ..bandit.log import LogRow, RewardRow
 from .fold import BlockName, Fold
 from .store import Store, StoredBlock
 
@@ -74,7 +74,7 @@ class Replica:
         names = self._fold.names() if whole else sorted(n for n, seq in self._changed.items() if seq > stored)
         return self.seq, ((*name, self._fold.statistics(name)) for name in names)
 
-    def _absorb(self, row: RewardRow, context: dict[str, object] | None) -> None:
+    def _absorb(self, row: LogRow, context: dict[str, object] | None) -> None:
         name = self._fold.absorb(row, context)
         if name is not None:
             self._changed[name] = row.seq

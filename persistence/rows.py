@@ -10,12 +10,15 @@ import asyncpg
 
 from ..bandit import BanditSpec, Decision, Stage
 from ..bandit.decision import ARM_STAGE
-from ..bandit.log import RewardRow
+from ..bandit.log import AdoptionRow, LogRow, OtherRow, RewardRow
 from ..canonical import canonical_json
 from ..errors import ArmUnknown, DocumentInvalid
+from ..rewards import Adoption
 
 __all__ = [
     "Row",
+    "adoption_from",
+    "any_row_from",
     "array_text",
     "decision_columns",
     "decision_from",
@@ -117,6 +120,17 @@ def decision_from(row: Row, spec: BanditSpec) -> Decision:
     )
 
 
+def adoption_from(row: Row) -> AdoptionRow:
+    """The adoption that a row of ``nyx.log`` holds.
+
+    Raises
+    ------
+    DocumentInvalid : the row was changed.
+    """
+    document = json.loads(row["pricing"])
+    return AdoptionRow(row["bandit"], Adoption.from_dict({"seq": row["seq"], **document}), row["reported_at"])
+
+
 def log_columns(rows: Sequence[RewardRow]) -> list[list[Any]]:
     """Columns for ``append_rewards``, in its order, behind the bandit."""
     listed = [
@@ -134,14 +148,27 @@ def log_columns(rows: Sequence[RewardRow]) -> list[list[Any]]:
             canonical_json(r.pricing),
             r.reported_at,
             r.digest,
+            r.kind,
+            r.source,
+            r.identifier,
+            r.revision,
+            r.state,
+            r.taken,
+            r.place,
+            r.priced_by,
         )
         for r in rows
     ]
     return [list(column) for column in zip(*listed, strict=True)]
 
 
+def any_row_from(row: Row) -> LogRow:
+    """The row that ``nyx.log`` holds, of whatever kind, as it is folded."""
+    return OtherRow(row["seq"]) if row["kind"] == "adoption" else log_row_from(row)
+
+
 def log_row_from(row: Row) -> RewardRow:
-    """The row that ``nyx.log`` holds."""
+    """The row about a decision's reward that ``nyx.log`` holds."""
     return RewardRow(
         row["bandit"],
         row["seq"],
@@ -156,4 +183,12 @@ def log_row_from(row: Row) -> RewardRow:
         None if row["outcome"] is None else json.loads(row["outcome"]),
         json.loads(row["pricing"]),
         row["reported_at"],
+        row["kind"],
+        row["source"],
+        row["identifier"],
+        row["revision"],
+        row["state"],
+        row["taken"],
+        row["place"],
+        row["priced_by"],
     )

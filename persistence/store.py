@@ -12,16 +12,28 @@ from typing import Any, TypeAlias
 import asyncpg
 
 from ..bandit import BanditSpec, Decision
-from ..bandit.log import RewardRow
-from ..errors import DecisionConflict, DecisionUnknown, DocumentInvalid, NyxError, RewardConflict
-from ..rewards import Reward
+from ..bandit.log import ABANDONMENT, LogRow, RewardRow
+from ..bandit.settle import settle
+from ..errors import DecisionConflict, DecisionUnknown, DocumentInvalid, NyxError
+from ..rewards import Adoption, Reward, reference_for
 from ..rewards import RewardRow as PricedRow
 from .queries import Connection, query
-from .rows import Row, array_text, decision_columns, decision_from, log_columns, log_row_from, spec_from
+from .rows import (
+    Row,
+    adoption_from,
+    any_row_from,
+    array_text,
+    decision_columns,
+    decision_from,
+    log_columns,
+    log_row_from,
+    spec_from,
+)
 
 __all__ = ["Batch", "Store", "StoredBlock", "decision_conflict"]
 
 _STRIPES = 64
+_PAGE = 1000
 
 StoredBlock: TypeAlias = tuple[str, int, int, Sequence[int]]
 """(arm id, epoch, bucket, statistics)."""
@@ -31,14 +43,16 @@ StoredBlock: TypeAlias = tuple[str, int, int, Sequence[int]]
 class Batch:
     """What one transaction writes, and what became of it.
 
-    ``decisions`` are those that may not be stored yet, ``abandoned`` the times of cancelled executions.
+    ``decisions`` are those that may not be stored yet; ``rewards`` drafts of rows, one for a decision at
+    most, and ``targets`` their decisions; ``abandoned`` the times of cancelled executions.
     ``stored`` has the canonical decision for each id (an earlier one wins); ``appended`` the rows that got
-    numbers here, in order; ``known`` the rows that stood in the log before; ``refused`` an error by decision
-    id.
+    numbers here, in order; ``known`` the rows that stood in the log before and say the same; ``refused`` an
+    error by decision id.
     """
 
     decisions: Mapping[str, Decision]
     rewards: Mapping[str, RewardRow]
+    targets: Mapping[str, Decision] = field(default_factory=dict)
     abandoned: Mapping[str, float] = field(default_factory=dict)
     stored: dict[str, Decision] = field(default_factory=dict)
     appended: list[RewardRow] = field(default_factory=list)
@@ -55,15 +69,18 @@ class Store:
     """Reads and writes of one bandit on a pool of connections."""
 
     def __init__(self, pool: asyncpg.Pool, spec: BanditSpec) -> None:
-        self._pool, self.own_spec = pool, spec
+        self.pool, self.own_spec = pool, spec
         self.bandit, self.encoding = spec.name, spec.encoding
         self._specs: dict[str, BanditSpec] = {spec.spec_hash: spec}
+        self._adopted_seq = 0
+        self.adopted: tuple[Adoption, ...] = ()
+        """The adoptions, as of the last time that ``lock`` was called."""
         self._stripe = secrets.randbelow(_STRIPES)
 
     async def register(self) -> None:
         """Make the bandit and this spec known; a no-op when they are."""
         document = json.dumps(self.own_spec.to_dict())
-        async with self._pool.acquire() as connection, connection.transaction():
+        async with self.pool.acquire() as connection, connection.transaction():
             await connection.execute(query("register_bandit"), self.bandit)
             await connection.execute(query("register_spec"), self.bandit, self.own_spec.spec_hash, document)
             await connection.execute(
@@ -79,7 +96,7 @@ class Store:
         """
         if spec_hash not in self._specs:
             # On the caller's connection: who waits for a second one while holding one can wait for ever.
-            document = await (connection or self._pool).fetchval(query("spec"), self.bandit, spec_hash)
+            document = await (connection or self.pool).fetchval(query("spec"), self.bandit, spec_hash)
             if document is None:
                 return None
             spec = spec_from(document)
@@ -102,19 +119,19 @@ class Store:
     async def commit(self, batch: Batch) -> None:
         """Write a batch in one transaction; filling in ``batch`` is safe to repeat after a failure."""
         batch.stored, batch.appended, batch.known, batch.refused = {}, [], {}, {}
-        async with self._pool.acquire() as connection, connection.transaction():
+        async with self.pool.acquire() as connection, connection.transaction():
             await self._insert_decisions(connection, batch)
             for key in batch.decisions.keys() & (batch.rewards.keys() | batch.abandoned.keys()):
                 stored = batch.stored.get(key)
                 if stored is not None and stored != batch.decisions[key]:
                     batch.refused[key] = decision_conflict(stored, batch.decisions[key])
-            if batch.abandoned:
-                kept = {
-                    key: time for key, time in sorted(batch.abandoned.items()) if key not in batch.refused
-                }
-                await connection.execute(query("abandon"), self.bandit, list(kept), list(kept.values()))
-            if batch.rewards:
-                await self._append_rewards(connection, batch)
+            drafts = dict(batch.rewards)
+            for key, time in batch.abandoned.items():
+                decision = batch.targets[key]
+                spec = await self.spec(decision.spec_hash, connection) or self.own_spec
+                drafts[key] = RewardRow.bare(decision, spec.encoding, time, ABANDONMENT)
+            if drafts:
+                await self._append(connection, batch, drafts)
 
     async def _insert_decisions(self, connection: Connection, batch: Batch) -> None:
         if not batch.decisions:
@@ -130,30 +147,87 @@ class Store:
         if others:  # committed by now: the insert waited for whoever was writing them
             batch.stored.update(await self._decisions(connection, others))
 
-    async def _append_rewards(self, connection: Connection, batch: Batch) -> None:
-        # The bandit's row is locked in a statement of its own: the next statement then sees all that was
-        # committed before the lock was granted.
-        last = await connection.fetchval(query("lock_bandit"), self.bandit)
-        keys = sorted(batch.rewards)
-        for row in await connection.fetch(query("rewards_by_decision"), self.bandit, keys):
-            batch.known[row["decision_id"]] = log_row_from(row)
+    async def _append(self, connection: Connection, batch: Batch, drafts: Mapping[str, RewardRow]) -> None:
+        last = await self.lock(connection)
+        keys = sorted(drafts)
+        histories = await self.histories(connection, keys)
         fresh: list[RewardRow] = []
         for key in keys:
-            draft, known = batch.rewards[key], batch.known.get(key)
             if key in batch.refused:
                 continue
-            if known is None:
-                fresh.append(draft.numbered(last + len(fresh) + 1))
-            elif not known.same_report(draft):
-                batch.refused[key] = reward_conflict(known, draft)
-        if fresh:
-            await connection.execute(query("append_rewards"), self.bandit, *log_columns(fresh))
-            await connection.execute(query("advance_bandit"), self.bandit, fresh[-1].seq)
+            target = batch.targets[key]
+            references = reference_for(self.adopted, target.state_seq, now_seq=last)
+            try:
+                row = settle(drafts[key], histories.get(key, ()), target, self.own_spec, references)
+            except NyxError as error:
+                batch.refused[key] = error
+                continue
+            if row.seq:
+                batch.known[key] = row
+            else:
+                fresh.append(row.numbered(last + len(fresh) + 1))
+        await self.write_rows(connection, fresh)
         batch.appended = fresh
+
+    async def lock(self, connection: Connection) -> int:
+        """Lock the bandit's row; returns the last number, and knows all adoptions up to it."""
+        # In a statement of its own: the next statement then sees all that was committed before the lock was
+        # granted.
+        row = await connection.fetchrow(query("lock_bandit"), self.bandit)
+        last, adopted = (0, 0) if row is None else row
+        if adopted != self._adopted_seq:
+            self.adopted = await self.adoptions(connection)
+            self._adopted_seq = adopted
+        return int(last)
+
+    async def write_rows(self, connection: Connection, rows: Sequence[RewardRow]) -> None:
+        """Append numbered rows, under the lock."""
+        if rows:
+            await connection.execute(query("append_rewards"), self.bandit, *log_columns(rows))
+            await connection.execute(query("advance_bandit"), self.bandit, rows[-1].seq)
+
+    async def histories(
+        self, connection: Connection | None, ids: Sequence[str]
+    ) -> dict[str, list[RewardRow]]:
+        """The rows about each of these decisions that has any, in the order of the sequence."""
+        found: dict[str, list[RewardRow]] = {}
+        rows = await (connection or self.pool).fetch(query("rewards_by_decision"), self.bandit, list(ids))
+        for row in rows:
+            found.setdefault(row["decision_id"], []).append(log_row_from(row))
+        return found
+
+    async def adoptions(self, connection: Connection | None = None) -> tuple[Adoption, ...]:
+        """All adoptions of references, in the order of the sequence."""
+        rows = await (connection or self.pool).fetch(query("adoptions"), self.bandit)
+        return tuple(adoption_from(row).adoption for row in rows)
+
+    async def adopted_seq(self, connection: Connection) -> int:
+        """The number of the last adoption, as the bandit's row has it."""
+        return int(await connection.fetchval(query("adopted_seq"), self.bandit) or 0)
+
+    async def due(self, now: float, window_s: float) -> list[str]:
+        """Ids of the decisions whose window has passed in silence, sorted."""
+        due: list[str] = []
+        while True:
+            page = await self.pool.fetch(
+                query("due_decisions"), self.bandit, now, window_s, due[-1] if due else "", _PAGE
+            )
+            due += [row["decision_id"] for row in page]
+            if len(page) < _PAGE:
+                return due
+
+    async def decisions(
+        self, ids: Sequence[str], connection: Connection | None = None
+    ) -> dict[str, Decision]:
+        """The stored decisions among these ids."""
+        if connection is not None:
+            return await self._decisions(connection, ids)
+        async with self.pool.acquire() as own:
+            return await self._decisions(own, ids)
 
     async def decision(self, decision_id: str) -> Decision:
         """The stored decision; ``DecisionUnknown`` (retryable) if there is none yet."""
-        async with self._pool.acquire() as connection:
+        async with self.pool.acquire() as connection:
             found = await self._decisions(connection, [decision_id])
         if decision_id not in found:
             raise DecisionUnknown(
@@ -175,13 +249,13 @@ class Store:
 
     async def last_seq(self, connection: Connection | None = None) -> int:
         """Number of the last row of the log."""
-        return int(await (connection or self._pool).fetchval(query("last_seq"), self.bandit) or 0)
+        return int(await (connection or self.pool).fetchval(query("last_seq"), self.bandit) or 0)
 
-    async def log_after(self, seq: int, limit: int) -> list[tuple[RewardRow, dict[str, Any] | None]]:
+    async def log_after(self, seq: int, limit: int) -> list[tuple[LogRow, dict[str, Any] | None]]:
         """Rows above ``seq`` in order; with the decision's context where φ is of another encoding."""
-        rows = await self._pool.fetch(query("log_after"), self.bandit, seq, limit, self.encoding)
+        rows = await self.pool.fetch(query("log_after"), self.bandit, seq, limit, self.encoding)
         return [
-            (log_row_from(row), None if row["context"] is None else json.loads(row["context"]))
+            (any_row_from(row), None if row["context"] is None else json.loads(row["context"]))
             for row in rows
         ]
 
@@ -201,7 +275,7 @@ class Store:
     async def snapshot(self) -> AsyncIterator[Connection]:
         """Give a connection on which several reads agree with each other."""
         async with (
-            self._pool.acquire() as connection,
+            self.pool.acquire() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             yield connection
@@ -220,7 +294,7 @@ class Store:
 
     async def counts(self) -> dict[str, int]:
         """How many decisions, rewards and abandoned executions are stored."""
-        return dict(*await self._pool.fetch(query("counts"), self.bandit))
+        return dict(*await self.pool.fetch(query("counts"), self.bandit))
 
     async def save_sums(self, take: Callable[[int], tuple[int, Iterable[StoredBlock]]]) -> int:
         """Store the sums; returns the row that the stored sums go up to.
@@ -229,7 +303,7 @@ class Store:
         gives the row that the new ones go up to, and the blocks that changed between.
         """
         key = (self.bandit, self.encoding, self.own_spec.bucket_rows)
-        async with self._pool.acquire() as connection, connection.transaction():
+        async with self.pool.acquire() as connection, connection.transaction():
             await connection.execute(query("start_checkpoint"), *key)
             stored = int(await connection.fetchval(query("lock_checkpoint"), *key))
             seq, taken = take(stored)
@@ -254,16 +328,6 @@ class Store:
         seq = await connection.fetchval(query("checkpoint_seq"), *key)
         rows = await connection.fetch(query("read_sums"), *key)
         return int(seq or 0), [(r["arm_id"], r["epoch"], r["bucket"], r["statistics"]) for r in rows]
-
-
-def reward_conflict(known: RewardRow, draft: RewardRow) -> RewardConflict:
-    """The error for a second, different report."""
-    return RewardConflict(
-        f"decision '{known.decision_id}' has another outcome already",
-        expected=f"the outcome of row {known.seq}: reward {known.reward!r}, outcome {known.outcome!r:.120}",
-        found=f"reward {draft.reward!r}, outcome {draft.outcome!r:.120}",
-        fix="report each decision once; a changed outcome is a correction, not a second report",
-    )
 
 
 def decision_conflict(stored: Decision, given: Decision) -> DecisionConflict:

@@ -15,21 +15,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from ..bandit import BanditSpec, Beliefs, Decision, Learner, Receipt, VerifyReport
-from ..bandit.bandit import priced_report, same_request, unknown_decision
+from ..bandit.bandit import same_request, unknown_decision
 from ..bandit.learner import checked_id
-from ..bandit.log import RewardRow
-from ..errors import DatabaseUnavailable, InputInvalid
+from ..bandit.log import EXPIRY, RETRACTION, RewardRow
+from ..bandit.reports import Reported, RewardStatus, draft_report, receipt_of, status_of
+from ..bandit.space import ArmSpace
+from ..errors import DatabaseUnavailable, InputInvalid, RewardConflict, shown
 from ..features import Value
+from ..persistence.adopting import adopt, executions
 from ..persistence.database import close_pool, connect, reaching
 from ..persistence.embedded import EmbeddedServer, start
 from ..persistence.group_commit import GroupCommit, Written
 from ..persistence.replica import Replica
 from ..persistence.store import Batch, Store, decision_conflict
 from ..persistence.thought_trees import ThoughtTrees, TreeId
-from ..rewards import RewardSpec, ScoringResult
+from ..rewards import Adoption, ReferenceTimes, RewardSpec, ScoringResult, estimate_references
 from .authentic import Authenticity
 from .execution import Execution
 from .repricing import Repricing, reprice_log
@@ -43,6 +46,7 @@ _LOG = logging.getLogger("nyx_learning")
 _REMEMBERED = 20_000
 _POLL_S = 0.2
 _CHECKPOINT_ROWS = 1000
+_EXPIRED_AT_ONCE = 1000
 
 
 class LearningEngine:
@@ -226,14 +230,21 @@ class LearningEngine:
         outcome: Any = None,
         *,
         reward: float | None = None,
+        part: Mapping[str, Any] | None = None,
+        source: str = "",
+        identifier: str = "",
+        corrects: int | None = None,
     ) -> Receipt:
         """Learn what a decision was worth, exactly once.
 
         Parameters
         ----------
         decision : the decision, or its id.
-        outcome, reward : exactly one: an ``Outcome``, which the spec's ``RewardSpec`` prices, or a number in
-            [0, 1].
+        outcome, reward, part : exactly one: an ``Outcome``, which the spec's ``RewardSpec`` prices; a number
+            in [0, 1]; or some fields of an outcome, such as ``{"user_feedback": 0.9}``. Parts are put
+            together by the spec's ``aggregate``, and count once ``success`` is among them.
+        source, identifier : who reports, and which of its reports this is.
+        corrects : revision of the report of the same source and identifier that this one replaces.
 
         Returns
         -------
@@ -242,8 +253,10 @@ class LearningEngine:
         Raises
         ------
         DecisionUnknown (retryable) : no such decision is stored.
-        OutcomeInvalid : neither or both given, or out of range.
-        RewardConflict : the decision has another outcome already.
+        OutcomeInvalid : not exactly one given, out of range, or without any score that has weight.
+        RewardConflict : there is another outcome of this source already, the correction does not name the
+            latest revision, or the decision was retracted.
+        RewardTooLate : the decision was closed, and the spec rejects late outcomes.
         DecisionConflict : the given decision is not the one stored under its id.
         DatabaseUnavailable : the outcome could not be stored; send it again.
         """
@@ -263,16 +276,150 @@ class LearningEngine:
             target = decision
         else:
             raise decision_conflict(known, decision)
-        priced = priced_report(self.spec, target, outcome, reward)
-        draft = RewardRow.of(target, await self._encoding(target), priced, outcome, clock.time())
+        told = Reported(outcome, reward, part, source, identifier, corrects)
+        draft = draft_report(self.spec, target, await self._encoding(target), told, clock.time())
         # A decision that is known to be stored need not travel again.
         written = await self._commit.write(target, draft, carry=carry)
-        row = written.row or draft
         self._behind.discard(key)
         self._remember(target)
-        pricing = row.pricing
-        return Receipt(
-            key, row.seq, row.reward, written.applied, pricing["components"], tuple(pricing["missing"])
+        return receipt_of(written.row or draft, applied=written.applied)
+
+    async def retract(self, decision: Decision | str) -> Receipt:
+        """Forget a decision: its contribution leaves the sums exactly, and it takes no more reports.
+
+        Past decisions stay as they are. Again, it changes nothing.
+
+        Raises
+        ------
+        DecisionUnknown (retryable) : no such decision is stored.
+        """
+        self._check_open()
+        key = decision.decision_id if isinstance(decision, Decision) else checked_id(decision)
+        with reaching():
+            stored = await self._store.decision(key)
+        draft = RewardRow.bare(stored, await self._encoding(stored), clock.time(), RETRACTION)
+        written = await self._commit.write(stored, draft, carry=False)
+        return receipt_of(written.row or draft, applied=written.applied)
+
+    async def expire(self, now: float) -> list[Receipt]:
+        """Close every decision that has no reward ``window_s`` after it was made: it gets the default reward.
+
+        Nothing expires by itself: call this from time to time. ``now`` : seconds since 1970. Returns the
+        receipts of the decisions that were closed by this call; none where the spec has no window.
+
+        Raises
+        ------
+        InputInvalid : ``now`` is not a finite number.
+        """
+        self._check_open()
+        window = self.spec.reward.window_s
+        if isinstance(now, bool) or not isinstance(now, (int, float)) or now - now != 0.0:
+            raise InputInvalid(
+                "the time to expire decisions at is none",
+                expected="seconds since 1970",
+                found=shown(now),
+                fix="pass time.time()",
+            )
+        closed: list[Receipt] = []
+        if window is None:
+            return closed
+        with reaching():
+            due = await self._store.due(float(now), window)
+        for begin in range(0, len(due), _EXPIRED_AT_ONCE):
+            with reaching():
+                found = await self._store.decisions(due[begin : begin + _EXPIRED_AT_ONCE])
+            closed += await self._expire(found.values(), float(now))
+        return closed
+
+    async def _expire(self, decisions: Iterable[Decision], now: float) -> list[Receipt]:
+        waiting = []
+        for decision in decisions:
+            draft = RewardRow.bare(decision, await self._encoding(decision), now, EXPIRY)
+            waiting.append(self._commit.enqueue(decision, draft, carry=False))
+        closed = []
+        for written in await asyncio.gather(*waiting, return_exceptions=True):
+            if isinstance(written, RewardConflict):
+                continue  # a report came first
+            if isinstance(written, BaseException):
+                raise written
+            if written.applied and written.row is not None:
+                closed.append(receipt_of(written.row, applied=True))
+        return closed
+
+    async def rewards(self, decision_id: str) -> RewardStatus:
+        """Where a decision's reward stands, and all that was logged about it.
+
+        Raises
+        ------
+        DecisionUnknown (retryable) : no such decision is stored.
+        """
+        self._check_open()
+        key = checked_id(decision_id)
+        with reaching():
+            history = (await self._store.histories(None, [key])).get(key, [])
+            if not history:
+                await self._store.decision(key)
+        return status_of(key, history, self.spec)
+
+    async def adopt_references(
+        self, references: ReferenceTimes, earlier: Literal["keep", "reprice"] = "keep"
+    ) -> Adoption:
+        """Judge from here on by these references, in every process: a numbered row of the log.
+
+        They price what is decided behind that row. ``earlier`` : ``keep`` leaves the rewards of earlier
+        decisions, and prices their later outcomes by the references of their time; ``reprice`` prices all of
+        them again, as rows of their own in the same transaction. Adopting again what is in force changes
+        nothing.
+
+        Raises
+        ------
+        SpecInvalid, InputInvalid : an unknown rule, or no references.
+        """
+        self._check_open()
+        if not isinstance(references, ReferenceTimes):
+            raise InputInvalid(
+                "what is to be adopted are no references",
+                expected="ReferenceTimes, as propose_references() returns them",
+                found=shown(references),
+                fix="build ReferenceTimes, or estimate them from the log",
+            )
+        Adoption(0, references, earlier)  # refuses an unknown rule before anything is touched
+        with reaching():
+            adoption = await adopt(self._store, references, earlier, clock.time())
+            await self._replica.catch_up()
+        return adoption
+
+    async def propose_references(
+        self,
+        *,
+        first_seq: int = 1,
+        last_seq: int | None = None,
+        by: Sequence[str] | None = None,
+        min_n: int = 10,
+        succeeded_only: bool = False,
+    ) -> ReferenceTimes:
+        """Estimate references from a stretch of the log: medians, of the baseline arm where it has enough.
+
+        ``by`` : context features, by default the spec's ``reference_by``. Nothing is adopted.
+
+        Raises
+        ------
+        SupportMissing : too few executions that reported a time, tokens or a cost.
+        """
+        self._check_open()
+        with reaching():
+            rows = await executions(self._store, first_seq, last_seq)
+        arms = self.spec.arms
+        baseline = self.spec.baseline_arm
+        if baseline is not None and not isinstance(arms, ArmSpace):
+            baseline = arms[self.spec.baseline].arm_id
+        return await asyncio.to_thread(
+            estimate_references,
+            rows,
+            by=self.spec.reward.reference_by if by is None else tuple(by),
+            baseline_arm=baseline,
+            min_n=min_n,
+            succeeded_only=succeeded_only,
         )
 
     def execution(
@@ -297,7 +444,14 @@ class LearningEngine:
         return self._learner.beliefs(context, eligible=eligible)
 
     async def abandon(self, decision: Decision) -> None:
-        """Note that an execution was cancelled: its decision is not learned from."""
+        """Note that an execution was cancelled: its decision is not learned from.
+
+        An outcome that comes all the same is a late one. Again, it changes nothing.
+
+        Raises
+        ------
+        RewardConflict : the decision has a reward, or was retracted.
+        """
         await asyncio.shield(self.abandon_soon(decision))
 
     def abandon_soon(self, decision: Decision) -> asyncio.Future[Written]:

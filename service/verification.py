@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from ..bandit import BanditSpec, Decision, Learner, VerifyReport
-from ..bandit.fixed_point import reward_to_fixed
 from ..errors import NyxError
 from ..persistence.fold import Fold
-from ..persistence.rows import Row, decision_from, log_row_from, spec_from
+from ..persistence.rows import Row, any_row_from, decision_from, spec_from
 from ..persistence.store import Store, StoredBlock
 from .authentic import Authenticity
+from .row_check import RowCheck
 
 __all__ = ["verify_log"]
 
@@ -20,8 +21,9 @@ __all__ = ["verify_log"]
 async def verify_log(store: Store) -> VerifyReport:
     """Check all that is stored of one bandit.
 
-    1. The log: numbers 1 … last without a gap, each row's digest and the integer form of its reward, and that
-       it says of its decision what the decision says.
+    1. The log: numbers 1 … last without a gap, each row's digest and the integer form of its reward, that it
+       says of its decision what the decision says, and that it follows from what was reported and from the
+       decision's earlier rows: state, price, what leaves the sums, what joins them and where.
     2. Each spec: its hash. Each decision: its digest; every stage drawn anew from the *stored* pmf; and all
        of it derived anew from the rows up to ``state_seq``, under the spec that decided. How many there are,
        against what was counted when they were written.
@@ -33,10 +35,20 @@ async def verify_log(store: Store) -> VerifyReport:
         log = await store.raw_log(connection)
         decisions = await store.raw_decisions(connection)
         counted = await store.counted_decisions(connection)
+        adopted = await store.adopted_seq(connection)
         findings = _Findings()
         specs = _read_specs(documents, findings)
         sums = [(spec, *await store.read_sums(connection, spec)) for spec in _encodings(specs)]
-    return await asyncio.to_thread(_verify, specs, last, log, decisions, counted, sums, findings)
+    stored = _Stored(last, adopted, log, decisions, counted)
+    return await asyncio.to_thread(_verify, specs, stored, sums, findings)
+
+
+class _Stored(NamedTuple):
+    last: int
+    adopted: int
+    log: Sequence[Row]
+    decisions: Sequence[Row]
+    counted: int
 
 
 class _Findings:
@@ -70,14 +82,12 @@ def _encodings(specs: Mapping[str, BanditSpec]) -> list[BanditSpec]:
 
 def _verify(
     specs: Mapping[str, BanditSpec],
-    last: int,
-    log: Sequence[Row],
-    decisions: Sequence[Row],
-    counted: int,
+    stored: _Stored,
     sums: Sequence[tuple[BanditSpec, int, list[StoredBlock]]],
     findings: _Findings,
 ) -> VerifyReport:
-    _check_log(log, last, {row["decision_id"]: row for row in decisions}, findings)
+    log, decisions = stored.log, stored.decisions
+    _check_log(stored, specs, findings)
     walks = {key: _Walk(spec, log) for key, spec in specs.items()}
     matched = 0
     for row in decisions:
@@ -87,38 +97,35 @@ def _verify(
             matched += 1
         else:
             findings.add(f"decision '{row['decision_id']}' (state_seq {row['state_seq']}): {problem}")
-    if len(decisions) != counted:
-        findings.add(f"decisions: {len(decisions)} are stored, {counted} were counted when they were written")
+    if len(decisions) != stored.counted:
+        findings.add(
+            f"decisions: {len(decisions)} are stored, {stored.counted} were counted when they were written"
+        )
     same = True
     for spec, seq, blocks in sums:
         same = _check_sums(_Walk(spec, log), seq, blocks, findings) and same
     return VerifyReport(len(decisions), matched, len(log), same, findings.first)
 
 
-def _check_log(log: Sequence[Row], last: int, decisions: Mapping[str, Row], findings: _Findings) -> None:
+def _check_log(stored: _Stored, specs: Mapping[str, BanditSpec], findings: _Findings) -> None:
+    log, last = stored.log, stored.last
+    rows = RowCheck(specs, stored.decisions)
     for number, row in enumerate(log, start=1):
         if row["seq"] != number:
             findings.add(f"log row {number}: missing (row {row['seq']} follows row {number - 1})")
             return
-        problem = _row_problem(row, decisions.get(row["decision_id"]))
+        problem = rows.problem(row)
         if problem is not None:
-            findings.add(f"log row {number} (decision '{row['decision_id']}'): {problem}")
+            whose = "" if row["decision_id"] is None else f" (decision '{row['decision_id']}')"
+            findings.add(f"log row {number}{whose}: {problem}")
     if len(log) != last:
         findings.add(
             f"log row {min(len(log), last) + 1}: {len(log)} rows are stored, the bandit counts {last}"
         )
-
-
-def _row_problem(row: Row, decision: Row | None) -> str | None:
-    if log_row_from(row).digest != row["digest"] or reward_to_fixed(row["reward"]) != row["units"]:
-        return "its content is not what was written"
-    if (row["kind"], row["source"], row["revision"]) != ("reward", "", 0):
-        return "its kind, source or revision is not what was written"
-    if decision is None:
-        return "its decision is not stored"
-    if any(row[name] != decision[name] for name in ("arm_id", "epoch", "encoding", "phi")):
-        return "it differs from its decision"
-    return None
+    if stored.adopted != rows.adopted_seq:
+        findings.add(
+            f"adoptions: row {rows.adopted_seq} is the last one, the bandit names row {stored.adopted}"
+        )
 
 
 class _Walk:
@@ -138,7 +145,7 @@ class _Walk:
             if fold.seq >= len(self._log) or self._log[fold.seq]["seq"] != fold.seq + 1:
                 return False
             row = self._log[fold.seq]
-            fold.absorb(log_row_from(row), None if row["context"] is None else json.loads(row["context"]))
+            fold.absorb(any_row_from(row), None if row["context"] is None else json.loads(row["context"]))
         return fold.seq == seq
 
 

@@ -39,10 +39,48 @@ SELECT last_seq FROM nyx.bandit WHERE bandit = $1;
 -- name: lock_bandit
 -- Not FOR UPDATE: that one waits for every transaction that has inserted a row which refers to the bandit, and two
 -- such transactions that both want it wait for each other.
-SELECT last_seq FROM nyx.bandit WHERE bandit = $1 FOR NO KEY UPDATE;
+SELECT last_seq, adopted_seq FROM nyx.bandit WHERE bandit = $1 FOR NO KEY UPDATE;
 
 -- name: advance_bandit
 UPDATE nyx.bandit SET last_seq = $2 WHERE bandit = $1;
+
+-- name: note_adoption
+UPDATE nyx.bandit SET last_seq = $2, adopted_seq = $2 WHERE bandit = $1;
+
+-- name: adopted_seq
+SELECT adopted_seq FROM nyx.bandit WHERE bandit = $1;
+
+-- name: adoptions
+SELECT * FROM nyx.log WHERE bandit = $1 AND kind = 'adoption' ORDER BY seq;
+
+-- name: append_adoption
+INSERT INTO nyx.log (bandit, seq, kind, pricing, reported_at, digest) VALUES ($1, $2, 'adoption', $3, $4, $5);
+
+-- name: rewarded_decisions
+-- All rows about a decision whose last one counts an outcome, decision by decision.
+SELECT l.*
+FROM (SELECT DISTINCT ON (decision_id) decision_id, state FROM nyx.log
+      WHERE bandit = $1 AND kind <> 'adoption' ORDER BY decision_id, seq DESC) AS last
+JOIN nyx.log l ON l.bandit = $1 AND l.decision_id = last.decision_id
+WHERE last.state IN ('final', 'late', 'corrected')
+ORDER BY l.decision_id, l.seq;
+
+-- name: log_with_contexts
+SELECT l.*, d.context AS decision_context
+FROM nyx.log l
+JOIN nyx.decision d ON d.bandit = l.bandit AND d.decision_id = l.decision_id
+WHERE l.bandit = $1 AND l.kind <> 'adoption' AND ($2::bigint IS NULL OR l.seq <= $2)
+ORDER BY l.seq;
+
+-- name: due_decisions
+-- Pending, and silent since the window's length; the ids behind $4, a page of them.
+SELECT d.decision_id FROM nyx.decision d
+WHERE d.bandit = $1 AND $2::float8 - d.decided_at >= $3::float8 AND d.decision_id > $4
+  AND NOT EXISTS (SELECT FROM nyx.log l
+                  WHERE l.bandit = d.bandit AND l.decision_id = d.decision_id AND l.state <> 'pending')
+  AND NOT EXISTS (SELECT FROM nyx.abandoned a WHERE a.bandit = d.bandit AND a.decision_id = d.decision_id)
+ORDER BY d.decision_id
+LIMIT $5;
 
 -- name: insert_decisions
 WITH inserted AS (
@@ -76,18 +114,20 @@ SELECT * FROM nyx.decision WHERE bandit = $1 AND decision_id = ANY ($2::text[]);
 SELECT * FROM nyx.decision WHERE bandit = $1 ORDER BY state_seq, decision_id;
 
 -- name: rewards_by_decision
-SELECT * FROM nyx.log WHERE bandit = $1 AND decision_id = ANY ($2::text[]) AND source = '' AND revision = 0;
+SELECT * FROM nyx.log WHERE bandit = $1 AND decision_id = ANY ($2::text[]) ORDER BY decision_id, seq;
 
 -- name: append_rewards
 INSERT INTO nyx.log
-    (bandit, seq, kind, decision_id, arm_id, epoch, encoding, phi, propensity, units, reward, outcome, pricing,
-     reported_at, digest)
-SELECT $1, r.seq, 'reward', r.decision_id, r.arm_id, r.epoch, r.encoding, r.phi::integer[], r.propensity, r.units,
-       r.reward, r.outcome::json, r.pricing::json, r.reported_at, r.digest
+    (bandit, seq, decision_id, arm_id, epoch, encoding, phi, propensity, units, reward, outcome, pricing,
+     reported_at, digest, kind, source, identifier, revision, state, taken, place, priced_by)
+SELECT $1, r.seq, r.decision_id, r.arm_id, r.epoch, r.encoding, r.phi::integer[], r.propensity, r.units,
+       r.reward, r.outcome::json, r.pricing::json, r.reported_at, r.digest, r.kind, r.source, r.identifier,
+       r.revision, r.state, r.taken, r.place, r.priced_by
 FROM unnest($2::bigint[], $3::text[], $4::text[], $5::integer[], $6::text[], $7::text[], $8::float8[], $9::integer[],
-            $10::float8[], $11::text[], $12::text[], $13::float8[], $14::text[])
+            $10::float8[], $11::text[], $12::text[], $13::float8[], $14::text[], $15::text[], $16::text[],
+            $17::text[], $18::integer[], $19::text[], $20::integer[], $21::bigint[], $22::text[])
      AS r (seq, decision_id, arm_id, epoch, encoding, phi, propensity, units, reward, outcome, pricing, reported_at,
-           digest);
+           digest, kind, source, identifier, revision, state, taken, place, priced_by);
 
 -- name: log_after
 SELECT l.*,
@@ -100,11 +140,19 @@ ORDER BY l.seq
 LIMIT $3;
 
 -- name: rewards_in_force
-SELECT DISTINCT ON (l.decision_id) l.decision_id, l.arm_id, l.reward, l.pricing, d.context, 'final' AS state
-FROM nyx.log l
-JOIN nyx.decision d ON d.bandit = l.bandit AND d.decision_id = l.decision_id
-WHERE l.bandit = $1
-ORDER BY l.decision_id, l.seq DESC;
+-- Where a decision has several rows, the last one says what it contributes.
+SELECT l.decision_id, l.arm_id, l.reward, d.context, l.state, p.pricing
+FROM (SELECT DISTINCT ON (decision_id) * FROM nyx.log
+      WHERE bandit = $1 AND kind <> 'adoption' ORDER BY decision_id, seq DESC) AS l
+JOIN nyx.decision d ON d.bandit = $1 AND d.decision_id = l.decision_id
+-- The row that gave the contribution: a late outcome that is only logged has a price that does not count.
+CROSS JOIN LATERAL (
+    SELECT q.pricing FROM nyx.log q
+    WHERE q.bandit = $1 AND q.decision_id = l.decision_id AND q.state = l.state
+      AND (l.state <> 'defaulted' OR q.kind = 'expiry')
+    ORDER BY q.seq DESC LIMIT 1) AS p
+WHERE l.reward IS NOT NULL
+ORDER BY l.decision_id;
 
 -- name: newest_spec
 SELECT document FROM nyx.spec WHERE bandit = $1 ORDER BY created_at DESC, spec_hash LIMIT 1;
@@ -112,15 +160,11 @@ SELECT document FROM nyx.spec WHERE bandit = $1 ORDER BY created_at DESC, spec_h
 -- name: bandits
 SELECT bandit FROM nyx.bandit ORDER BY bandit;
 
--- name: abandon
-INSERT INTO nyx.abandoned (bandit, decision_id, reported_at)
-SELECT $1, a.decision_id, a.reported_at FROM unnest($2::text[], $3::float8[]) AS a (decision_id, reported_at)
-ON CONFLICT DO NOTHING;
-
 -- name: counts
 SELECT (SELECT count(*) FROM nyx.decision WHERE bandit = $1) AS decisions,
-       (SELECT count(*) FROM nyx.log WHERE bandit = $1) AS rewards,
-       (SELECT count(*) FROM nyx.abandoned WHERE bandit = $1) AS abandoned;
+       (SELECT count(*) FROM nyx.log WHERE bandit = $1 AND kind = 'reward') AS rewards,
+       (SELECT count(*) FROM nyx.abandoned WHERE bandit = $1)
+       + (SELECT count(*) FROM nyx.log WHERE bandit = $1 AND kind = 'abandonment') AS abandoned;
 
 -- name: start_checkpoint
 INSERT INTO nyx.checkpoint (bandit, encoding, bucket_rows, seq) VALUES ($1, $2, $3, 0) ON CONFLICT DO NOTHING;

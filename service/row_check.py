@@ -1,0 +1,107 @@
+"""Whether a row of the log follows from what it reports, its decision and the rows before it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..bandit import BanditSpec
+from ..bandit.fixed_point import reward_to_fixed
+from ..bandit.log import REPORT, RewardRow
+from ..bandit.settle import draft_of, settle
+from ..errors import NyxError
+from ..persistence.rows import Row, adoption_from, decision_from, log_row_from
+from ..rewards import Adoption, reference_for
+
+__all__ = ["RowCheck"]
+
+_CHANGED = "its content is not what was written"
+_PLAIN = {
+    "kind": REPORT,
+    "source": "",
+    "identifier": "",
+    "revision": 0,
+    "state": "final",
+    "taken": None,
+    "place": 0,
+}
+
+
+class RowCheck:
+    """Checks the rows of a log, one after the other in the order of their numbers."""
+
+    def __init__(self, specs: Mapping[str, BanditSpec], decisions: Sequence[Row]) -> None:
+        self._specs = specs
+        self._decisions = {row["decision_id"]: row for row in decisions}
+        self._histories: dict[str, list[RewardRow]] = {}
+        self._adoptions: list[Adoption] = []
+
+    @property
+    def adopted_seq(self) -> int:
+        """Number of the last adoption so far."""
+        return self._adoptions[-1].seq if self._adoptions else 0
+
+    def problem(self, row: Row) -> str | None:
+        """What is wrong with the next row; None where nothing is."""
+        if row["kind"] == "adoption":
+            return self._adoption(row)
+        if row["decision_id"] is None:
+            return _CHANGED
+        try:
+            given = log_row_from(row)
+            same = given.digest == row["digest"]
+        except (TypeError, ValueError, KeyError):
+            return _CHANGED
+        history = self._histories.setdefault(given.decision_id, [])
+        problem = self._content(given, same=same) or self._settled(given, history)
+        history.append(given)
+        return problem
+
+    def _adoption(self, row: Row) -> str | None:
+        try:
+            adopted = adoption_from(row)
+        except (NyxError, TypeError, ValueError, KeyError):
+            return _CHANGED
+        self._adoptions.append(adopted.adoption)
+        about = ("decision_id", "arm_id", "epoch", "encoding", "phi", "propensity", "units", "reward")
+        others = [row[name] for name in (*about, "outcome", "taken", "priced_by")]
+        plain = (row["source"], row["identifier"], row["revision"], row["state"], row["place"])
+        if (
+            adopted.digest != row["digest"]
+            or others != [None] * len(others)
+            or plain != ("", "", 0, "final", 0)
+        ):
+            return _CHANGED
+        return None
+
+    def _content(self, given: RewardRow, *, same: bool) -> str | None:
+        fixed = None if given.reward is None else reward_to_fixed(given.reward)
+        if not same or fixed != given.units:
+            return _CHANGED
+        decision = self._decisions.get(given.decision_id)
+        if decision is None:
+            return "its decision is not stored"
+        told = (given.arm_id, given.epoch, given.encoding, list(given.phi))
+        if told != (decision["arm_id"], decision["epoch"], decision["encoding"], list(decision["phi"])):
+            return "it differs from its decision"
+        return None
+
+    def _settled(self, given: RewardRow, history: Sequence[RewardRow]) -> str | None:
+        if given.priced_by is None:  # written before rows said who priced them
+            usual = all(getattr(given, name) == value for name, value in _PLAIN.items())
+            return None if usual and not history else "its kind, source or revision is not what was written"
+        spec = self._specs.get(given.priced_by)
+        decided = self._decisions[given.decision_id]
+        maker = self._specs.get(decided["spec_hash"])
+        if spec is None or maker is None:
+            return "its spec is not stored"
+        if given.pricing and given.pricing.get("reward_fn_version") != spec.reward.version:
+            return None  # priced by formulas of another version: what they gave cannot be computed here
+        try:
+            decision = decision_from(decided, maker)
+            references = reference_for(self._adoptions, decision.state_seq, now_seq=given.seq - 1)
+            again = settle(draft_of(given), history, decision, spec, references)
+        except NyxError as error:
+            return f"it does not follow from the rows before it ({error.code})"
+        if again.seq or again.numbered(given.seq) != given:
+            return "its reward does not follow from what was reported"
+        return None
