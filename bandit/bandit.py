@@ -13,7 +13,7 @@ from ..rewards.lifecycle import expired_by
 from . import document
 from .decision import Beliefs, Decision, Receipt, VerifyReport
 from .fixed_point import reward_to_fixed
-from .learner import Learner, checked_id
+from .learner import Learner, checked_id, checked_time
 from .log import ABANDONMENT, EXPIRY, RETRACTION, RewardRow
 from .reports import Reported, RewardStatus, draft_report, priced_report, receipt_of, status_of
 from .settle import draft_of, ledger_of, settle
@@ -84,6 +84,7 @@ class Bandit:
         DecisionConflict : the id was used with another context or eligibility.
         """
         learner = self.learner
+        time = checked_time(time)
         if decision_id is None:
             number = len(self.decisions) + 1
             while f"#{number}" in self.decisions:

@@ -216,7 +216,7 @@ def _decision(document: Mapping[str, Any], spec: BanditSpec, encoder: Encoder, k
         index,
         arm.arm_id,
         arm.strategy,
-        arm.parameters,
+        dict(arm.parameters),
         _a(document, "propensity", float),
         _a(document, "epoch", int),
         _a(document, "reason", str),

@@ -16,10 +16,11 @@ from .spec import BanditSpec
 from .staged import StagedChooser
 from .sums import Sums
 
-__all__ = ["ARM_STAGE", "COHORT_STAGE", "Learner", "checked_id", "policy_propensity"]
+__all__ = ["ARM_STAGE", "COHORT_STAGE", "Learner", "checked_id", "checked_time", "policy_propensity"]
 
 COHORT_STAGE = "cohort"
 _COHORTS = ("learner", "holdout")
+_LATEST = 1e12
 _MAX_ID = 512
 _MAX_ID_BYTES = 1024  # with the bandit's name it must fit into an entry of a database's index
 
@@ -65,7 +66,7 @@ class Learner:
         checked_id(decision_id)
         clean, phi = self.encoder.encode(context)
         allowed = self.arms.eligible(eligible, exclude)
-        return self.choose(clean, phi, decision_id, allowed, time=time, mode=mode)
+        return self.choose(clean, phi, decision_id, allowed, time=checked_time(time), mode=mode)
 
     def choose(
         self,
@@ -180,6 +181,20 @@ def _fitting(spec: BanditSpec, sums: Sums | None, dimension: int) -> Sums:
         expected=f"{len(further)} further statistics {list(further)}",
         found=f"{sums.further}",
         fix="refold the sums from the log with this spec",
+    )
+
+
+def checked_time(time: object) -> float | None:
+    """Return a time that can be stored, or None; ``InputInvalid`` for anything else."""
+    if time is None:
+        return None
+    if isinstance(time, (int, float)) and not isinstance(time, bool) and abs(time) < _LATEST:
+        return float(time)
+    raise InputInvalid(
+        "the time is unusable",
+        expected="seconds since 1970 as a finite number, or None",
+        found=shown(time),
+        fix="pass time.time(), or leave it out",
     )
 
 

@@ -109,7 +109,7 @@ def decision_from(row: Row, spec: BanditSpec) -> Decision:
         index,
         arm.arm_id,
         arm.strategy,
-        arm.parameters,
+        dict(arm.parameters),
         row["propensity"],
         row["epoch"],
         row["reason"],

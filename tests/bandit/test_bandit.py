@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nyx_learning import Bandit, BanditSpec, Decision, NyxError, Outcome, Receipt
+from nyx_learning import Bandit, BanditSpec, Decision, NyxError, Outcome, Receipt, Strategy
 from nyx_learning.bandit.policies import CATALOG
 from nyx_learning.errors import (
     ArmUnknown,
@@ -268,3 +268,19 @@ def test_tampered_sums_are_found(bandit: Bandit) -> None:
         3,
         "the sums",
     )
+
+
+@pytest.mark.parametrize("time", [float("nan"), float("inf"), "yesterday", True, 10**400])
+def test_a_time_that_cannot_be_stored_is_refused(time: Any) -> None:
+    bandit = Bandit(BanditSpec(name="b", strategies=[Strategy("a"), Strategy("b")]))
+    before = bandit.to_json()
+    with pytest.raises(InputInvalid, match="the time is unusable"):
+        bandit.select_arm({}, "w", time=time)
+    assert bandit.to_json() == before
+
+
+@pytest.mark.parametrize("names", [3, 4.5, object()])
+def test_what_is_no_list_of_arms_is_refused(names: Any) -> None:
+    bandit = Bandit(BanditSpec(name="b", strategies=[Strategy("a"), Strategy("b")]))
+    with pytest.raises(InputInvalid, match="are not a list"):
+        bandit.select_arm({}, "w", eligible=names)
