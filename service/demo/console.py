@@ -12,8 +12,18 @@ from rich.table import Table
 from rich.text import Text
 
 from .experiment import Phase, Run
-from .summary import Level
-from .wording import NAMES, arm_label, difference, headline, level, percent, verification_line
+from .summary import Level, Verdict
+from .wording import (
+    NAMES,
+    arm_label,
+    difference,
+    headline,
+    level,
+    percent,
+    points,
+    total_line,
+    verification_line,
+)
 from .workload import KINDS, SIZES
 
 if TYPE_CHECKING:
@@ -26,6 +36,11 @@ _TITLES: Final[Mapping[Phase, str]] = {
     "learning": "learning beside the baseline",
     "selection": "finding the best fixed arm",
     "evaluation": "comparing on fresh workflows",
+}
+_COLOURS: Final[Mapping[Verdict, str]] = {
+    "better": "bold green",
+    "worse": "bold red",
+    "not distinguishable": "bold yellow",
 }
 _WINDOW: Final = 25
 _PLAIN_STEPS: Final = 4
@@ -81,7 +96,8 @@ class ConsoleProgress:
         if not self._console.is_terminal and (self._done[phase] % step == 0 or self._done[phase] == total):
             note = self._note(phase)
             self._console.print(
-                f"{_TITLES[phase]}: {self._done[phase]}/{total}" + (f"  {note}" if note else "")
+                f"{_TITLES[phase]}: {self._done[phase]}/{total}" + (f"  {note}" if note else ""),
+                soft_wrap=True,
             )
 
     def say(self, text: str) -> None:
@@ -101,14 +117,13 @@ def render_result(result: DemoResult) -> RenderableType:
     pair = result.summary.against("evaluation", "baseline")
     fixed = result.summary.against("evaluation", "best_fixed")
     while_learning = result.summary.against("learning", "baseline")
-    colour = {"better": "bold green", "worse": "bold red", "not distinguishable": "bold yellow"}
     verified = "green" if result.verification.ok else "bold red"
     lines: list[RenderableType] = [
         _choices(result),
         Text(),
         _comparison(result),
         Text(),
-        Text("".join(headline(pair)), style=colour[pair.verdict]),
+        Text("".join(headline(pair)), style=_COLOURS[pair.verdict]),
         Text(f"  after learning, reward against the baseline:       {difference(pair.reward)}"),
         Text(f"  after learning, reward against the best fixed arm: {difference(fixed.reward)}"),
         Text(f"  while learning, reward against the baseline:       {difference(while_learning.reward)}"),
@@ -118,9 +133,13 @@ def render_result(result: DemoResult) -> RenderableType:
         Text(),
         Text(verification_line(result.verification), style=verified),
         *(Text(note, style="yellow") for note in result.notes),
-        Text(f"report: {result.options.report.absolute()}   ({result.duration_s:.0f} s in all)"),
+        Text(f"report: {result.options.report.absolute()}   ({_total(result)})"),
     ]
     return Group(*lines)
+
+
+def _total(result: DemoResult) -> str:
+    return total_line(result.duration_s, result.compiled_s)
 
 
 def _choices(result: DemoResult) -> Table:
@@ -149,7 +168,19 @@ def _comparison(result: DemoResult) -> Table:
     for one in (result.summary.level("evaluation", x) for x in ("learned", "baseline", "best_fixed")):
         arm = arms.get(one.contestant)
         table.add_row(NAMES[one.contestant], arm_label(arm) if arm else "by context", *_figures(one))
+    table.add_section()
+    for pair in (result.summary.against("evaluation", x) for x in ("baseline", "best_fixed")):
+        table.add_row(
+            f"learned − {NAMES[pair.other]}",
+            "",
+            f"{difference(pair.reward)}\n{_judged(pair.verdict)}",
+            f"{points(pair.success)}\n{_judged(pair.success_verdict)}",
+        )
     return table
+
+
+def _judged(verdict: Verdict) -> str:
+    return f"[{_COLOURS[verdict]}]{verdict}"
 
 
 def _figures(one: Level) -> tuple[str, str, str]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from .experiment import Contestant
 from .spec import WEIGHTS
-from .summary import Choice, Level, Paired
-from .wording import NAMES, arm_label, level, percent
+from .summary import Choice, Level, Paired, Verdict
+from .wording import NAMES, arm_label, level, percent, total_line
 from .workload import KINDS, SIZES
 
 if TYPE_CHECKING:
@@ -87,12 +87,20 @@ def _level_row(one: Level, arm_id: str) -> str:
     )
 
 
+def _judged(verdict: Verdict) -> str:
+    tone = {"better": "better", "worse": "worse", "not distinguishable": "open"}[verdict]
+    return f'<b class="{tone}">{escape(verdict)}</b>'
+
+
 def _paired_row(pair: Paired) -> str:
     low, value, high = (100 * x for x in (pair.success.low, pair.success.value, pair.success.high))
     return (
-        f"<tr><td>learned − {escape(NAMES[pair.other])}<small>{escape(pair.verdict)}</small></td>"
-        + _cell(f"{pair.reward.value:+.3f}", f"{pair.reward.low:+.3f} – {pair.reward.high:+.3f}")
-        + _cell(f"{value:+.0f} pp", f"{low:+.0f} – {high:+.0f}")
+        f"<tr><td>learned − {escape(NAMES[pair.other])}</td>"
+        + _cell(
+            f"{pair.reward.value:+.3f}",
+            f"{pair.reward.low:+.3f} – {pair.reward.high:+.3f}<br>{_judged(pair.verdict)}",
+        )
+        + _cell(f"{value:+.0f} pp", f"{low:+.0f} – {high:+.0f}<br>{_judged(pair.success_verdict)}")
         + "<td></td></tr>"
     )
 
@@ -141,7 +149,7 @@ def facts(result: DemoResult) -> str:
         "bandit": f"<code>{escape(result.bandit)}</code>",
         "seed": str(result.options.seed),
         "arms": f"{len(result.arms)}, chosen among by <code>hier_ts</code>",
-        "runs": f"{len(result.runs):,} executions in {result.duration_s:.0f} s",
+        "runs": f"{len(result.runs):,} executions in {total_line(result.duration_s, result.compiled_s)}",
         "reference times": escape(reference),
     }
     return f"<dl>{''.join(f'<dt>{key}</dt><dd>{value}</dd>' for key, value in rows.items())}</dl>"
@@ -167,8 +175,8 @@ def guide(result: DemoResult) -> str:
         ),
         (
             "<strong>Intervals</strong>: 95 %. Means and paired differences of means: Student's t over "
-            "workflows; success rates: Wilson; their paired differences: Newcombe. Each interval stands for "
-            "itself; none is corrected for the others."
+            "workflows; success rates: Wilson; their paired differences: Newcombe. Reward and success rate "
+            "are judged each by its own interval; none is corrected for the others."
         ),
         (
             "<strong>Flaky</strong> services fail and hang more often; calm ones are sometimes slow but "

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.special import stdtrit
 
 from ...errors import SupportMissing
 
@@ -50,6 +49,8 @@ def mean(values: Sequence[float]) -> Estimate:
         )
     array = np.asarray(values, dtype=np.float64)
     centre = float(array.mean())
+    from scipy.special import stdtrit  # noqa: PLC0415 - slow to import, and bad options fail before it
+
     half = float(stdtrit(n - 1, 0.975)) * float(array.std(ddof=1)) / math.sqrt(n)
     return Estimate(centre, centre - half, centre + half, n)
 

@@ -17,7 +17,7 @@ from typing import Final
 
 __all__ = ["CAPACITY", "main"]
 
-CAPACITY: Final = 9
+CAPACITY: Final = 20
 """Requests that are served at the same time."""
 
 _open: set[asyncio.StreamWriter] = set()

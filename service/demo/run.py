@@ -1,7 +1,8 @@
-"""``run_demo``: calibrate, open the engine, learn, compare, verify, write the report."""
+"""``run_demo``: reach the database, calibrate, learn, compare, verify, write the report."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections import defaultdict
 from collections.abc import Mapping
@@ -14,6 +15,8 @@ from ...bandit import ArmTable, BanditSpec, Decision, VerifyReport
 from ...errors import InputInvalid
 from ...rewards import price
 from ..engine import LearningEngine
+from .compiling import compile_kernels
+from .database import opened
 from .executors import Execution, Orchestrator
 from .experiment import Arms, Bench, Design, Phase, Run, calibrate, evaluate, learn, select
 from .plots import PlotsUnavailable, require
@@ -37,7 +40,8 @@ class DemoOptions:
     workflows : to learn from, 2 to 100,000; calibration, selection and evaluation come on top.
     seed : of the population, of the order of runs and of the bandit's draws, 0 to 2⁶³ − 1.
     report : where the HTML report is written; an existing file is replaced.
-    dsn : Postgres to store decisions and rewards in; None as ``LearningEngine.open`` has it.
+    dsn : Postgres to store decisions and rewards in; None for ``NYX_DATABASE_URL``, and without that for an
+        embedded server with a data folder of the demo's own.
 
     Raises
     ------
@@ -60,10 +64,10 @@ class DemoOptions:
                     fix=f"for example {name}={DemoOptions.__dataclass_fields__[name].default}, the default",
                 )
         folder = self.report.absolute().parent
-        if not folder.is_dir() or self.report.is_dir():
+        if not folder.is_dir() or self.report.is_dir() or not os.access(folder, os.W_OK):
             raise InputInvalid(
                 "the demo's report cannot be written there",
-                expected="a file name in a folder that exists",
+                expected="a file name in a folder that exists, where this user may write",
                 found=str(self.report),
                 fix=f"create the folder, or leave the path out for {_REPORT} in the current one",
             )
@@ -81,6 +85,7 @@ class DemoResult:
     choices : what the learned policy would do in each context.
     notes : what was left out, and how to get it, as error texts.
     duration_s : wall-clock time of the whole demo.
+    compiled_s : of which kernels were compiled; 0 where they were compiled before.
     """
 
     options: DemoOptions
@@ -95,6 +100,7 @@ class DemoResult:
     verification: VerifyReport
     notes: tuple[str, ...]
     duration_s: float
+    compiled_s: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON, numbers unrounded; of the runs, their counts."""
@@ -115,11 +121,15 @@ class DemoResult:
             "runs": dict(counts),
             "choices": [asdict(choice) for choice in self.choices],
             "levels": [asdict(level) for level in self.summary.levels],
-            "differences": [asdict(pair) | {"verdict": pair.verdict} for pair in self.summary.paired],
+            "differences": [
+                asdict(pair) | {"verdict": pair.verdict, "success_verdict": pair.success_verdict}
+                for pair in self.summary.paired
+            ],
             "verification": asdict(self.verification),
             "report": str(self.options.report.absolute()),
             "notes": list(self.notes),
             "duration_s": self.duration_s,
+            "compiled_s": self.compiled_s,
         }
 
 
@@ -186,13 +196,28 @@ async def run_demo(options: DemoOptions, progress: Progress | None = None) -> De
 
     Raises
     ------
-    DatabaseUnavailable : the database that was asked for cannot be reached.
+    DatabaseUnavailable : the database that was asked for cannot be reached; nothing has been run then.
     """
     watch = progress or _Silent()
     started = time.perf_counter()
+    async with opened(options.dsn) as dsn:
+        result = await _play(options, dsn, watch)
+    result = replace(result, duration_s=time.perf_counter() - started)
+    try:
+        require()
+    except PlotsUnavailable as missing:
+        result = replace(result, notes=(str(missing),))
+    write_report(result)
+    return result
+
+
+async def _play(options: DemoOptions, dsn: str, watch: Progress) -> DemoResult:
+    started = time.perf_counter()
     design = Design(options.seed, options.workflows)
     # Names and grids of the arms do not depend on the reference times, which are not measured yet.
-    arms = _arms(build_spec(options.seed, "arms", {}))
+    draft = build_spec(options.seed, "arms", {})
+    arms = _arms(draft)
+    compiled_s = await compile_kernels([draft.policy.name], watch.say)
     watch.begin(design.runs(len(arms.by_id)))
     async with Orchestrator() as orchestrator:
         bench = Bench(orchestrator, arms, design, watch.run)
@@ -200,8 +225,8 @@ async def run_demo(options: DemoOptions, progress: Progress | None = None) -> De
         # A bandit of its own: its reference times were measured just now, so its rewards are no other run's.
         name = f"demo-{options.seed}-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}"
         spec = build_spec(options.seed, name, reference_s)
-        watch.say(f"opening the learning engine (its kernels are compiled the first time), bandit {name}")
-        async with await LearningEngine.open(spec, dsn=options.dsn) as engine:
+        watch.say(f"opening the learning engine, bandit {name}")
+        async with await LearningEngine.open(spec, dsn) as engine:
             learner = _EngineLearner(engine, spec)
             runs += await learn(bench, learner)
             best_fixed, selection = await select(bench, learner)
@@ -210,7 +235,7 @@ async def run_demo(options: DemoOptions, progress: Progress | None = None) -> De
             choices = await learner.choices()
             watch.say("verifying every decision against the log")
             verification = await engine.verify()
-    result = DemoResult(
+    return DemoResult(
         options=options,
         bandit=name,
         arms=tuple(arms.by_id),
@@ -223,13 +248,8 @@ async def run_demo(options: DemoOptions, progress: Progress | None = None) -> De
         verification=verification,
         notes=(),
         duration_s=time.perf_counter() - started,
+        compiled_s=compiled_s,
     )
-    try:
-        require()
-    except PlotsUnavailable as missing:
-        result = replace(result, notes=(str(missing),))
-    write_report(result)
-    return result
 
 
 def _arms(spec: BanditSpec) -> Arms:

@@ -37,9 +37,12 @@ class Paired:
     @property
     def verdict(self) -> Verdict:
         """Whether the interval of the reward's difference lies above 0, below 0, or around it."""
-        if self.reward.low > 0.0:
-            return "better"
-        return "worse" if self.reward.high < 0.0 else "not distinguishable"
+        return _verdict(self.reward)
+
+    @property
+    def success_verdict(self) -> Verdict:
+        """Whether the interval of the success rate's difference lies above 0, below 0, or around it."""
+        return _verdict(self.success)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,12 @@ def summarise(runs: Sequence[Run]) -> Summary:
                 )
             )
     return Summary(tuple(levels), tuple(paired))
+
+
+def _verdict(difference: Estimate) -> Verdict:
+    if difference.low > 0.0:
+        return "better"
+    return "worse" if difference.high < 0.0 else "not distinguishable"
 
 
 def _reward(run: Run) -> float:

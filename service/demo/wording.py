@@ -9,7 +9,17 @@ from ...bandit import VerifyReport
 from .intervals import Estimate
 from .summary import Paired
 
-__all__ = ["NAMES", "arm_label", "difference", "headline", "level", "percent", "verification_line"]
+__all__ = [
+    "NAMES",
+    "arm_label",
+    "difference",
+    "headline",
+    "level",
+    "percent",
+    "points",
+    "total_line",
+    "verification_line",
+]
 
 NAMES: Final[Mapping[str, str]] = {
     "learned": "learned policy",
@@ -39,6 +49,25 @@ def difference(estimate: Estimate, digits: int = 3) -> str:
     '+0.123 [+0.080, +0.167]'
     """
     return f"{estimate.value:+.{digits}f} [{estimate.low:+.{digits}f}, {estimate.high:+.{digits}f}]"
+
+
+def points(estimate: Estimate) -> str:
+    """Return a difference of rates in percentage points, with its interval.
+
+    >>> points(Estimate(0.08, -0.012, 0.18, 72))
+    '+8 pp [-1, +18]'
+    """
+    low, value, high = (100 * x for x in (estimate.low, estimate.value, estimate.high))
+    return f"{value:+.0f} pp [{low:+.0f}, {high:+.0f}]"
+
+
+def total_line(duration_s: float, compiled_s: float) -> str:
+    """Return how long it all took, and what of it happens the first time only.
+
+    >>> total_line(61.2, 18.4), total_line(42.8, 0.0)
+    ('61 s, of which 18 s compiled kernels', '43 s')
+    """
+    return f"{duration_s:.0f} s" + (f", of which {compiled_s:.0f} s compiled kernels" if compiled_s else "")
 
 
 def arm_label(arm_id: str) -> str:

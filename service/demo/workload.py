@@ -21,13 +21,28 @@ KINDS: Final = get_args(Kind)
 SIZES: Final = ("small", "medium", "large")
 ATTEMPTS_PLANNED: Final = 4
 
-# (items, seconds of computing in each)
-_BATCHES: Final[dict[Kind, dict[str, tuple[int, float]]]] = {
-    "cpu": {"small": (2, 0.00025), "medium": (6, 0.005), "large": (8, 0.011)},
-    "io": {"small": (2, 0.0), "medium": (6, 0.0), "large": (12, 0.0)},
-    "mixed": {"small": (2, 0.001), "medium": (6, 0.0015), "large": (12, 0.0025)},
+# Items, seconds of computing in each, least and most seconds until the service answers. Computing wants both
+# cores, and tiny batches want no overhead; waiting wants many at once, but a large batch all at once is more
+# than the service takes. Of the mixed batches the medium ones mostly wait and the large ones mostly compute:
+# eight threads then share one interpreter, and each is too late.
+_Batch = tuple[int, float, float, float]
+_BATCHES: Final[dict[Kind, dict[str, _Batch]]] = {
+    "cpu": {
+        "small": (2, 0.0001, 0.0, 0.0),
+        "medium": (6, 0.006, 0.0, 0.0),
+        "large": (10, 0.0115, 0.0, 0.0),
+    },
+    "io": {
+        "small": (3, 0.0, 0.003, 0.006),
+        "medium": (15, 0.0, 0.008, 0.012),
+        "large": (24, 0.0, 0.008, 0.012),
+    },
+    "mixed": {
+        "small": (3, 0.0005, 0.002, 0.005),
+        "medium": (10, 0.0005, 0.008, 0.012),
+        "large": (10, 0.011, 0.002, 0.005),
+    },
 }
-_LATENCY_LOW_S, _LATENCY_HIGH_S = 0.002, 0.006
 _SLOW_LOW_S, _SLOW_HIGH_S = 0.035, 0.045
 
 _T = TypeVar("_T")
@@ -43,7 +58,7 @@ class _Rates:
 
 
 # A calm service is sometimes slow, a flaky one hangs and fails: patience pays in one, haste in the other.
-_RATES: Final = {False: _Rates(0.01, 0.003, 0.04), True: _Rates(0.05, 0.03, 0.01)}
+_RATES: Final = {False: _Rates(0.003, 0.001, 0.03), True: _Rates(0.025, 0.025, 0.0)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +106,14 @@ def _fate(rates: _Rates, kind: Kind, draw: float) -> Fate:
 def _item(seed: int, name: str, kind: Kind, size: str, *, flaky: bool) -> Item:
     rates = _RATES[flaky]
     slow = _uniform(seed, name, "slow") < rates.slow
-    low, high = (_SLOW_LOW_S, _SLOW_HIGH_S) if slow else (_LATENCY_LOW_S, _LATENCY_HIGH_S)
+    _, cpu_s, low, high = _BATCHES[kind][size]
+    if slow:
+        low, high = _SLOW_LOW_S, _SLOW_HIGH_S
     latency_s = low + (high - low) * _uniform(seed, name, "latency")
     return Item(
         key=hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=16).hexdigest(),
         kind=kind,
-        cpu_s=_BATCHES[kind][size][1],
+        cpu_s=cpu_s,
         latency_s=0.0 if kind == "cpu" else round(latency_s, 6),
         fates=tuple(
             _fate(rates, kind, _uniform(seed, name, "fate", number)) for number in range(ATTEMPTS_PLANNED)

@@ -72,7 +72,8 @@ def sample(lift: float = 0.25) -> DemoResult:
         summary=summarise(runs),
         verification=VerifyReport(1234, 1234, 40, True, None),
         notes=(),
-        duration_s=41.5,
+        duration_s=61.6,
+        compiled_s=18.2,
     )
 
 
@@ -121,6 +122,7 @@ def test_the_verdict_comes_first_and_the_numbers_are_there(page: str) -> None:
         "45 % speed",
         BEST,
         "demo-&lt;1&gt;",
+        "62 s, of which 18 s compiled kernels",
     ):
         assert text in body, text
 
@@ -175,8 +177,21 @@ def test_tables_on_the_terminal() -> None:
         "1,234 of 1,234 decisions re-derived and matched",
         "36 fresh workflows",
         "report.html",
+        "62 s, of which 18 s compiled kernels",
     ):
         assert part in text, part
+    rows = [line for line in text.splitlines() if re.search(r"(better|able) +│ +(better|not)", line)]
+    assert [re.findall("better|not distinguishable", row) for row in rows] == [
+        ["better", "better"],
+        ["not distinguishable", "not distinguishable"],
+    ]
+
+
+def test_success_has_a_verdict_of_its_own() -> None:
+    pair = sample(0.0).summary.against("evaluation", "baseline")
+    assert (pair.verdict, pair.success_verdict) == ("not distinguishable", "better")
+    row = next(x for x in render_report(sample(0.0)).split("<tr>") if "learned − baseline" in x)
+    assert re.findall('<b class="([a-z]+)">', row) == ["open", "better"]
 
 
 def test_progress_off_a_terminal_is_a_few_plain_lines() -> None:
@@ -206,6 +221,8 @@ def test_the_result_is_plain_json() -> None:
     assert document["verification"]["matched"] == 1234
     assert document["runs"] == {"learning": 80, "evaluation": 108}
     assert document["differences"][1]["verdict"] == "better"
+    assert document["differences"][1]["success_verdict"] == "better"
+    assert document["compiled_s"] == 18.2
     assert len(document["choices"]) == 18
 
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import subprocess
+import sys
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from nyx_learning.errors import InputInvalid
+from nyx_learning.errors import DatabaseSetupFailed, DatabaseUnavailable, InputInvalid
+from nyx_learning.persistence.embedded import EmbeddedServer
 from nyx_learning.rewards import Outcome, price
+from nyx_learning.service.demo import compiling, database
 from nyx_learning.service.demo.experiment import Run
 from nyx_learning.service.demo.run import DemoOptions, DemoResult, run_demo
 from nyx_learning.service.demo.spec import build_spec
@@ -22,8 +27,8 @@ def in_order(runs: tuple[Run, ...], phase: str) -> list[tuple[str, str]]:
 
 def assert_rewards_are_the_price_of_what_was_measured(result: DemoResult) -> None:
     spec = build_spec(3, result.bandit, result.reference_s).reward
-    items = {"small": {"cpu": 2, "io": 2, "mixed": 2}, "medium": {"cpu": 6, "io": 6, "mixed": 6}}
-    items["large"] = {"cpu": 8, "io": 12, "mixed": 12}
+    items = {"small": {"cpu": 2, "io": 3, "mixed": 3}, "medium": {"cpu": 6, "io": 15, "mixed": 10}}
+    items["large"] = {"cpu": 10, "io": 24, "mixed": 10}
     for run in result.runs:
         if run.reward is None:
             assert run.phase == "calibration"
@@ -96,6 +101,87 @@ async def test_without_matplotlib_the_demo_still_completes(
 def test_a_number_of_workflows_out_of_range_is_refused(workflows: int) -> None:
     with pytest.raises(InputInvalid, match="2 to 100,000"):
         DemoOptions(workflows=workflows)
+
+
+class _Told:
+    """Notes what a demo says, and that nothing was run."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.runs = 0
+
+    def begin(self, totals: Mapping[str, int]) -> None:
+        self.texts.append("begin")
+
+    def run(self, run: Run) -> None:
+        self.runs += 1
+
+    def say(self, text: str) -> None:
+        self.texts.append(text)
+
+
+async def test_a_database_that_does_not_answer_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    told = _Told()
+    options = DemoOptions(report=tmp_path / "demo.html", dsn="postgresql://nobody@127.0.0.1:1/none")
+    with pytest.raises(DatabaseUnavailable, match=r"127\.0\.0\.1:1"):
+        await run_demo(options, told)
+    assert (told.texts, told.runs) == ([], 0)
+    assert not options.report.exists()
+
+
+def test_bad_options_are_refused_before_numba_is_imported() -> None:
+    program = """
+import sys
+from nyx_learning.service.cli import main
+code = main(["demo", "--workflows", "1"])
+print(code, sorted({"numba", "scipy", "matplotlib"} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
+    assert done.stdout == "2 []\n"
+
+
+async def test_without_a_database_the_demo_has_a_folder_beside_the_users(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folders: list[Path] = []
+
+    def refuse(home: Path, *, binaries: Path | None) -> EmbeddedServer:
+        folders.append(home)
+        raise DatabaseSetupFailed("no server", expected="none", found="none", fix="none")
+
+    monkeypatch.setattr(database, "start", refuse)
+    monkeypatch.delenv("NYX_DATABASE_URL", raising=False)
+    monkeypatch.setenv("NYX_DATA_HOME", str(tmp_path / "postgres"))
+    with pytest.raises(DatabaseSetupFailed):
+        async with database.opened(None):
+            pass
+    assert [(home.parent.name, home.name) for home in folders] == [(tmp_path.name, "demo-postgres")]
+
+
+@pytest.mark.parametrize("asked", [True, False])
+async def test_a_database_that_was_named_is_used(
+    monkeypatch: pytest.MonkeyPatch, database_dsn: str, *, asked: bool
+) -> None:
+    elsewhere = "postgresql://nobody@127.0.0.1:1/none"
+    monkeypatch.setenv("NYX_DATABASE_URL", elsewhere if asked else database_dsn)
+    async with database.opened(database_dsn if asked else None) as dsn:
+        assert dsn == database_dsn
+
+
+async def test_compiling_is_announced_and_timed_where_nothing_was_compiled(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def warm_up(policies: list[str], *, staged: bool) -> None:
+        (tmp_path / f"{policies[0]}.nbc").touch()
+
+    monkeypatch.setattr(compiling, "cache_folder", lambda: str(tmp_path))
+    monkeypatch.setattr(compiling, "warm_up", warm_up)
+    said: list[str] = []
+    assert await compiling.compile_kernels(["hier_ts"], said.append) > 0.0
+    assert said == ["compiling kernels (first time only)"]
+    assert await compiling.compile_kernels(["hier_ts"], said.append) == 0.0
+    assert len(said) == 1
+    assert await compiling.compile_kernels(["linucb"], said.append) > 0.0
 
 
 def test_a_report_without_a_folder_is_refused(tmp_path: Path) -> None:
