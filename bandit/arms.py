@@ -176,10 +176,9 @@ class ArmTable(Sequence[Arm]):
 
     def resolve(self, names: Iterable[str]) -> set[int]:
         """Positions of the arms that ``names`` (arm ids or strategy names) stand for."""
-        names = checked_names(names)
         found: set[int] = set()
         unknown: list[object] = []
-        for name in names:
+        for name in checked_names(names):
             if isinstance(name, str) and name in self.spans:
                 found.update(self.spans[name])
             elif isinstance(name, str) and name in self._index:
