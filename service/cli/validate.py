@@ -24,7 +24,7 @@ from .output import print_json, print_text, progress_bar
 
 __all__ = ["add_arguments", "run"]
 
-_LINE = "{:<11} {:<33} {:<33} {:<31} {:>20} {:>22} {:>6} {:<7} {:>8}  {}"
+_LINE = "{:<11} {:<28} {:<50} {:<27} {:>17} {:>20} {:>6} {:<7} {:>8}  {}"
 _HEAD = (
     "check",
     "policy",

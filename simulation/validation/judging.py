@@ -8,7 +8,16 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import binom, chi2, norm
 
-__all__ = ["ANCHOR_ALARM", "ANCHOR_ERRORS", "Z999", "binomial_limit", "misfit", "normal_tail"]
+__all__ = [
+    "ANCHOR_ALARM",
+    "ANCHOR_ERRORS",
+    "Z999",
+    "Floats",
+    "binomial_limit",
+    "combined_error",
+    "misfit",
+    "normal_tail",
+]
 
 Floats = npt.NDArray[np.float64]
 

@@ -18,11 +18,12 @@ from .judging import misfit
 from .regret import SEED
 from .states import Step, catalog_policy, learn, spec_of
 
-__all__ = ["Calibration", "Exactness", "propensities"]
+__all__ = ["ALARM", "Calibration", "Exactness", "propensities"]
 
 _WORLD = "4 arms, 2 features"
 _FLOOR = 0.1
-_ALARM = 1e-4
+ALARM = 1e-4
+"""False-alarm probability of each test."""
 _TOLERANCE = 5e-9  # units of 2⁻³² that rounding hands out, and float algebra in another order
 
 
@@ -68,14 +69,14 @@ class Calibration:
             self.kind,
             self.policy,
             _WORLD,
-            "chi2 of arms drawn vs pmf logged",
-            "fail" if broken or chance < _ALARM else "pass",
+            "chi2 drawn vs logged",
+            "fail" if broken or chance < ALARM else "pass",
             statistic,
             None,
-            float(chi2.isf(_ALARM, max(freedom, 1))),
-            f"exceeded with probability {_ALARM:g}",
+            float(chi2.isf(ALARM, max(freedom, 1))),
+            f"exceeded with probability {ALARM:g}",
             "chi2 test at 1e-4",
-            _ALARM if freedom else 0.0,
+            ALARM if freedom else 0.0,
             "martingale central limit theorem",
             size,
             note,
@@ -121,7 +122,7 @@ class Exactness:
                     count = round(share * theirs.draws)
                     worst = max(worst, abs(p - share))
                     least = min(least, float(binomtest(count, theirs.draws, min(p, 1.0)).pvalue))
-        status = least * compared >= _ALARM if sampled else worst <= _TOLERANCE
+        status = least * compared >= ALARM if sampled else worst <= _TOLERANCE
         note = (
             f"{sampled} draws in each of {2 * len(states)} states, smallest p {least:.3g}" if sampled else ""
         )
@@ -148,14 +149,14 @@ class Exactness:
             self.kind,
             self.policy,
             _WORLD,
-            "largest difference of a probability",
+            "largest pmf difference",
             status,
             worst,
             None,
             None if sampled else _TOLERANCE,
             "" if sampled else "tolerance",
             "binomial test at 1e-4 over all arms and states" if sampled else "difference <= 5e-9",
-            _ALARM if sampled else 0.0,
+            ALARM if sampled else 0.0,
             "the policy's definition, by numpy and scipy on rows",
             sampled,
             note,

@@ -122,7 +122,7 @@ def _finding(
         kind,
         f"best arm, {family}",
         f"K={arms}",
-        "largest error of a probability",
+        "largest pmf error",
         "pass" if worst <= tolerance else "fail",
         worst,
         None,

@@ -19,10 +19,10 @@ SEED = 20_261
 """Of all simulations: a check finds the same in every run, on every machine."""
 
 
-def without_floor(name: str, *, sampled: bool = False, **parameters: Any) -> Contender:
-    """A policy as theory knows it, without an exploration floor; its label tells the parameters given."""
+def without_floor(name: str, *, sampled: bool = False, label: str = "", **parameters: Any) -> Contender:
+    """A policy as theory knows it, without an exploration floor; labelled by the parameters given."""
     text = " ".join(f"{key}={value}" for key, value in parameters.items())
-    return Contender(f"{name} {text}".rstrip(), PolicySpec(name, floor=0.0, **parameters), sampled)
+    return Contender(label or f"{name} {text}".rstrip(), PolicySpec(name, floor=0.0, **parameters), sampled)
 
 
 def label(contender: Contender) -> str:

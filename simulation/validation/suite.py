@@ -14,6 +14,7 @@ from .propensities import propensities
 from .quadrature import quadrature
 from .regret_bounds import regret_bounds
 from .slopes import slopes
+from .staged import staged
 from .tail_bounds import tail_bounds
 
 __all__ = ["Summary", "run_checks", "selected", "suite", "summary"]
@@ -41,6 +42,7 @@ def suite() -> tuple[Check, ...]:
         *anchors(),
         *slopes(),
         *propensities(),
+        *staged(),
         *quadrature(),
         *golden(),
     )

@@ -130,7 +130,7 @@ def tail_bounds() -> list[Check]:
         for horizon, effort in ((1000, Effort(30, 100)), (5000, Effort(0, 20)))
     ]
     horizon = 100_000
-    linucb = without_floor("linucb", delta=0.05, noise=0.5, norm=0.75)
+    linucb = without_floor("linucb", label="linucb, OFUL radius", delta=0.05, noise=0.5, norm=0.75)
     bound = bounds.oful(
         2, 2, horizon, length=sqrt(2.0), ridge=1.0, noise=0.5, norm=0.75, risk=0.1
     )  # δ = .05 for each of two arms
@@ -149,14 +149,16 @@ def tail_bounds() -> list[Check]:
         )
     )
     for policy in ("ucb1", "thompson_beta"):
-        guarded = without_floor(policy, conservative=0.1, conservative_delta=0.05)
+        guarded = without_floor(
+            policy, label=f"{policy}, conservative", conservative=0.1, conservative_delta=0.05
+        )
         found.append(
             TailBound(
                 guarded,
                 _INCUMBENT,
                 1500,
                 safety_loss,
-                "share of the baseline lost",
+                "baseline lost",
                 0.1,
                 0.6,  # the worst arm's
                 0.05,

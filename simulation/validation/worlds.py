@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..worlds import Bernoulli, Segments, World
+from ..worlds import PRESETS, Bernoulli, Segments, World
 
 __all__ = ["Delayed", "WithBaseline", "describe"]
 
@@ -38,7 +38,10 @@ class WithBaseline(Bernoulli):
 
 
 def describe(world: World) -> str:
-    """A world in a few characters: kind and parameters."""
+    """A world in a few characters: its own name, or kind and parameters."""
+    named = [name for name, preset in PRESETS.items() if world == preset]
+    if named:
+        return named[0]
     document = world.to_dict()
     given = [(key, _brief(value)) for key, value in document.items() if key != "kind" and value is not None]
     parts = [text if place == 0 else f"{key} {text}" for place, (key, text) in enumerate(given)]
