@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -31,7 +32,8 @@ class History(World):
     kind: ClassVar[str] = "history"
 
     def __init__(self, table: ExecutionTable) -> None:
-        self.table = table
+        # A read-only view of a dict would not reach another process.
+        self.table = replace(table, missing=dict(table.missing))
         count = table.context_count
         self._schema = table.schema(range(count))
         self._contexts = tuple(table.context(c, self._schema) for c in range(count))
