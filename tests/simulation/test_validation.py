@@ -287,7 +287,7 @@ def test_bounds_by_hand() -> None:
     assert formulas.alpha_ucb([0.5, 0.7, 0.7], t, 4) == pytest.approx(8 * level / 0.2 + 2)
     assert formulas.delayed_ucb1([0.7, 0.3], t, 10) == pytest.approx(8 * level / 0.4 + 13.5 * 0.4)
     assert formulas.thompson_bayes(2, t) == pytest.approx(math.sqrt(t * math.log(2)))
-    # C of NUMBERS' world with one arm at .1, three at .05, .02 and .01 each.
+    # Σ Δ/d(μ, .1) over three arms at each of .05, .02 and .01, to two decimals.
     means = [0.1] + [0.05] * 3 + [0.02] * 3 + [0.01] * 3
     assert formulas.lai_robbins(means) == pytest.approx(17.45, abs=0.01)
     # Theorem 10.6 at ε₁ = ε₂ = .1, one point of the infimum.
