@@ -32,8 +32,7 @@ class History(World):
     kind: ClassVar[str] = "history"
 
     def __init__(self, table: ExecutionTable) -> None:
-        # A read-only view of a dict would not reach another process.
-        self.table = replace(table, missing=dict(table.missing))
+        self.table = table
         count = table.context_count
         self._schema = table.schema(range(count))
         self._contexts = tuple(table.context(c, self._schema) for c in range(count))
@@ -41,6 +40,10 @@ class History(World):
         self._starts = table.offsets[:-1].reshape(table.counts.shape)
         self._bounds = np.cumsum(table.counts.sum(axis=1))
         self._units = np.array([reward_to_fixed(reward) for reward in table.rewards.tolist()], np.int64)
+
+    def __reduce__(self) -> tuple[type[History], tuple[ExecutionTable]]:
+        # To another process, without what the table has cached and with no read-only view of a dict.
+        return History, (replace(self.table, missing=dict(self.table.missing)),)
 
     @property
     def strategies(self) -> tuple[Strategy, ...]:  # noqa: D102
