@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from ...jit import cache_folder
 from ..warming import warm_up
 
 __all__ = ["compile_kernels"]
@@ -27,4 +26,6 @@ async def compile_kernels(policies: Iterable[str], say: Callable[[str], None]) -
 
 
 def _compiled() -> frozenset[Path]:
+    from ...jit import cache_folder  # noqa: PLC0415 - imports numba, and bad options fail before it
+
     return frozenset(Path(cache_folder()).rglob("*.nbc"))

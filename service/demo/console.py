@@ -161,18 +161,17 @@ def _comparison(result: DemoResult) -> Table:
     n = result.summary.level("evaluation", "learned").reward.n
     table = Table(title=f"Evaluation on {n} fresh workflows (95 % intervals)", title_justify="left")
     table.add_column("policy")
-    table.add_column("arm", style="dim")
     for name in ("composite reward", "success rate", "mean duration"):
         table.add_column(name, justify="right")
     arms = {"baseline": result.baseline, "best_fixed": result.best_fixed}
     for one in (result.summary.level("evaluation", x) for x in ("learned", "baseline", "best_fixed")):
         arm = arms.get(one.contestant)
-        table.add_row(NAMES[one.contestant], arm_label(arm) if arm else "by context", *_figures(one))
+        chosen = arm_label(arm) if arm else "chosen by context"
+        table.add_row(f"{NAMES[one.contestant]}\n[dim]{chosen}", *_figures(one))
     table.add_section()
     for pair in (result.summary.against("evaluation", x) for x in ("baseline", "best_fixed")):
         table.add_row(
             f"learned − {NAMES[pair.other]}",
-            "",
             f"{difference(pair.reward)}\n{_judged(pair.verdict)}",
             f"{points(pair.success)}\n{_judged(pair.success_verdict)}",
         )
@@ -186,7 +185,7 @@ def _judged(verdict: Verdict) -> str:
 def _figures(one: Level) -> tuple[str, str, str]:
     low, value, high = (1e3 * x for x in (one.duration_s.low, one.duration_s.value, one.duration_s.high))
     return (
-        f"{one.reward.value:.3f}  [dim]{level(one.reward)}",
-        f"{percent(one.success.value)}  [dim]{percent(one.success.low)} – {percent(one.success.high)}",
-        f"{value:.0f} ms  [dim]{low:.0f} – {high:.0f}",
+        f"{one.reward.value:.3f}\n[dim]{level(one.reward)}",
+        f"{percent(one.success.value)}\n[dim]{percent(one.success.low)} – {percent(one.success.high)}",
+        f"{value:.0f} ms\n[dim]{low:.0f} – {high:.0f}",
     )

@@ -23,7 +23,7 @@ from .plots import PlotsUnavailable, require
 from .report import write_report
 from .spec import BASELINE_ARM, build_spec, outcome_of
 from .summary import Choice, Summary, summarise
-from .workload import Workflow, contexts
+from .workload import Workflow, context_of, contexts
 
 __all__ = ["DemoOptions", "DemoResult", "Progress", "run_demo"]
 
@@ -180,7 +180,7 @@ class _EngineLearner:
         """Read the policy in every context, without changing anything."""
         choices = []
         for kind, size, flaky in contexts():
-            beliefs = self._engine.beliefs({"kind": kind, "size": size, "flaky": flaky})
+            beliefs = self._engine.beliefs(context_of(kind, size, flaky=flaky))
             strategies: dict[str, float] = {strategy.name: 0.0 for strategy in self._spec.strategies}
             for belief, arm in zip(beliefs, self._arms, strict=True):
                 strategies[arm.strategy] += belief.probability

@@ -45,7 +45,12 @@ def build_spec(seed: int, name: str, reference_s: Mapping[tuple[str, str], float
             Strategy("processes", parameters={"workers": [2], "timeout_s": [_PATIENT_S], "retries": [0, 2]}),
             Strategy("asyncio", parameters={"timeout_s": [_HASTY_S, _PATIENT_S], "retries": [0, 2]}),
         ],
-        context=ContextSchema(kind=Categorical(list(KINDS)), size=Ordinal(list(SIZES)), flaky=Flag()),
+        context=ContextSchema(
+            kind=Categorical(list(KINDS)),
+            size=Ordinal(list(SIZES)),
+            batch=Categorical([f"{kind} {size}" for kind in KINDS for size in SIZES]),
+            flaky=Flag(),
+        ),
         reward=RewardSpec(
             weights=WEIGHTS,
             reference_by=("kind", "size"),

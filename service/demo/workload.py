@@ -15,7 +15,7 @@ from typing import Final, TypeVar, get_args
 
 from .items import Fate, Item, Kind
 
-__all__ = ["KINDS", "SIZES", "Workflow", "contexts", "keyed_order", "population"]
+__all__ = ["KINDS", "SIZES", "Workflow", "context_of", "contexts", "keyed_order", "population"]
 
 KINDS: Final = get_args(Kind)
 SIZES: Final = ("small", "medium", "large")
@@ -74,7 +74,16 @@ class Workflow:
     @property
     def context(self) -> dict[str, str | bool]:
         """What the bandit is told."""
-        return {"kind": self.kind, "size": self.size, "flaky": self.flaky}
+        return context_of(self.kind, self.size, flaky=self.flaky)
+
+
+def context_of(kind: str, size: str, *, flaky: bool) -> dict[str, str | bool]:
+    """What the bandit is told of such workflows.
+
+    Kind and size stand once each and once together: what suits large batches of one kind ruins large ones of
+    another, and the model adds up what it is told.
+    """
+    return {"kind": kind, "size": size, "batch": f"{kind} {size}", "flaky": flaky}
 
 
 def contexts() -> list[tuple[Kind, str, bool]]:

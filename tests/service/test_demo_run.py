@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from nyx_learning import jit
 from nyx_learning.errors import DatabaseSetupFailed, DatabaseUnavailable, InputInvalid
 from nyx_learning.persistence.embedded import EmbeddedServer
 from nyx_learning.rewards import Outcome, price
 from nyx_learning.service.demo import compiling, database
-from nyx_learning.service.demo.experiment import Run
+from nyx_learning.service.demo.experiment import Phase, Run
 from nyx_learning.service.demo.run import DemoOptions, DemoResult, run_demo
 from nyx_learning.service.demo.spec import build_spec
 
@@ -110,7 +111,7 @@ class _Told:
         self.texts: list[str] = []
         self.runs = 0
 
-    def begin(self, totals: Mapping[str, int]) -> None:
+    def begin(self, totals: Mapping[Phase, int]) -> None:
         self.texts.append("begin")
 
     def run(self, run: Run) -> None:
@@ -174,7 +175,7 @@ async def test_compiling_is_announced_and_timed_where_nothing_was_compiled(
     def warm_up(policies: list[str], *, staged: bool) -> None:
         (tmp_path / f"{policies[0]}.nbc").touch()
 
-    monkeypatch.setattr(compiling, "cache_folder", lambda: str(tmp_path))
+    monkeypatch.setattr(jit, "cache_folder", lambda: str(tmp_path))
     monkeypatch.setattr(compiling, "warm_up", warm_up)
     said: list[str] = []
     assert await compiling.compile_kernels(["hier_ts"], said.append) > 0.0
