@@ -95,6 +95,13 @@ class Arm:
     parameters: Mapping[str, ParameterValue]
     levels: tuple[int, ...]
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return _arm, (self.arm_id, self.strategy, dict(self.parameters), self.levels)
+
+
+def _arm(arm_id: str, strategy: str, parameters: dict[str, ParameterValue], levels: tuple[int, ...]) -> Arm:
+    return Arm(arm_id, strategy, MappingProxyType(parameters), levels)
+
 
 class ArmTable(Sequence[Arm]):
     """All arms of a spec in their fixed order: by strategy, then by sorted parameter, last one fastest.

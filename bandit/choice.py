@@ -19,7 +19,7 @@ class Keyed:
     """Uniform integers in [0, 2³²) for one bandit and seed.
 
     >>> Keyed(7, "orchestration").uniform("wf-1", "arm")
-    3014021586
+    920550840
     """
 
     def __init__(self, seed: int, bandit: str) -> None:

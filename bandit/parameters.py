@@ -94,13 +94,12 @@ def position(cells: Sequence[int]) -> float:
     """Middle of the cell that ``cells`` lead to, in [−1, 1].
 
     >>> position([4]), position([0]), position([0, 8])
-    (0.0, -0.8888888888888888, -0.7901234567901235)
+    (0.0, -0.8888888888888888, -0.7901234567901234)
     """
-    low, width = -1.0, 2.0
+    index, count = 0, 1
     for cell in cells:
-        width /= CELLS
-        low += cell * width
-    return low + width / 2.0
+        index, count = index * CELLS + cell, count * CELLS
+    return (2 * index + 1 - count) / count  # rounded once
 
 
 def encode_position(x: float) -> list[int]:

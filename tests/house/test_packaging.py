@@ -22,7 +22,6 @@ NOT_SHIPPED = {"tests", "docs", "examples", "benchmarks", "scripts", "build", "d
 DATA_FOLDERS = {"sql", "web"}
 
 HEAVY = (
-    "asyncpg",
     "dask",
     "fastapi",
     "matplotlib",
