@@ -78,8 +78,9 @@ class RewardRow:
         reward: Reward,
         outcome: Outcome | None,
         reported_at: float | None,
+        **fields: Any,
     ) -> RewardRow:
-        """Draft the row of a priced report."""
+        """Draft the row of a priced report; ``fields`` : source, identifier, revision, priced_by."""
         return cls(
             decision.bandit,
             0,
@@ -94,6 +95,7 @@ class RewardRow:
             None if outcome is None else outcome.to_dict(),
             reward.to_dict(),
             reported_at,
+            **fields,
         )
 
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from ..errors import InputInvalid, OutcomeInvalid, shown
@@ -83,7 +83,7 @@ def draft_report(
         # By itself it has no price; with an adopted reference, or beside other parts, it may have one.
         document = told.outcome.to_dict()
         return RewardRow.bare(decision, encoding, time, REPORT, outcome=document, **names)
-    return replace(RewardRow.of(decision, encoding, priced, told.outcome, time), **names)
+    return RewardRow.of(decision, encoding, priced, told.outcome, time, priced_by=spec.spec_hash, **names)
 
 
 def receipt_of(row: RewardRow, *, applied: bool) -> Receipt:

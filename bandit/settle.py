@@ -91,7 +91,8 @@ def settle(
     if draft.kind == REPRICING:
         return _repriced(draft, history, decision, spec, references)
     if not history and draft.units is not None and draft.revision == 0 and references is None:
-        return replace(draft, priced_by=spec.spec_hash)  # the usual case: one report, priced already
+        # The usual case: one report, priced already.
+        return draft if draft.priced_by == spec.spec_hash else replace(draft, priced_by=spec.spec_hash)
     priced: list[Reward] = []
 
     def worth(outcome: Outcome) -> float:

@@ -156,7 +156,7 @@ class Store:
             if key in batch.refused:
                 continue
             target = batch.targets[key]
-            references = reference_for(self.adopted, target.state_seq, now_seq=last)
+            references = reference_for(self.adopted, target.state_seq, now_seq=last) if self.adopted else None
             try:
                 row = settle(drafts[key], histories.get(key, ()), target, self.own_spec, references)
             except NyxError as error:
