@@ -164,5 +164,7 @@ def _others() -> list[Anchor]:
         for contender, world, horizon, value, error, effort in rows
     ]
     # The ridge is so small that predictions are sample means, as in the reference.
-    gap_weights = without_floor("square_cb", model="ridge", ridge=1e-6, gamma=2.0)
+    gap_weights = without_floor(
+        "square_cb", label="square_cb, sample means", model="ridge", ridge=1e-6, gamma=2.0
+    )
     return [*found, Anchor(gap_weights, _NINE, 10_000, 243.4, 1.0, Effort(0, 10), _OWN)]
