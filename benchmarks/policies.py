@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nyx_learning.bandit import Bandit, BanditSpec, PolicySpec, Strategy, kernels
+from nyx_learning.bandit import ArmTable, Bandit, BanditSpec, PolicySpec, Strategy, kernels
 from nyx_learning.bandit.policies import CATALOG, Setting, build
 from nyx_learning.bandit.policies.catalog import example_parameters
 from nyx_learning.bandit.sums import Sums
@@ -42,8 +42,9 @@ def make_spec(policy: str, arms: int, columns: int = COLUMNS) -> BanditSpec:
 def kernel_round(spec: BanditSpec) -> Callable[[int], None]:
     """One round on arrays: what stands between the log row and the next arm."""
     rng = np.random.default_rng(1)
-    arms, columns = len(spec.arms), spec.context.dimension
-    setting = Setting(spec.arms, tuple(range(columns - 1)), spec.baseline, spec.policy.parameters)
+    table = ArmTable(spec.strategies)
+    arms, columns = len(table), spec.context.dimension
+    setting = Setting(table, tuple(range(columns - 1)), spec.baseline, spec.policy.parameters)
     policy = build(spec.policy.name, setting)
     sums = Sums(arms, columns, spec.bucket_rows, len(CATALOG[spec.policy.name].statistics))
     encoded = [[ONE, *rng.integers(-ONE, ONE, columns - 1).tolist()] for _ in range(256)]
@@ -78,7 +79,7 @@ def bandit_round(spec: BanditSpec) -> Callable[[int], None]:
     ]
     rewards = rng.random(256).tolist()
     for i in range(3 * len(spec.arms)):
-        arm = spec.arms.ids[i % len(spec.arms)]
+        arm = spec.arms.units[i % len(spec.arms)]
         bandit.update_reward(bandit.select_arm(contexts[i % 256], eligible=[arm]), reward=rewards[i % 256])
 
     def run(i: int) -> None:

@@ -101,7 +101,7 @@ class ThoughtTrees:
         if len(self._waiting) > _MOST_WAITING and self._writer is not None:
             await asyncio.wait([self._writer])
 
-    async def update_many(self, scores: Mapping[TreeId, ScoringResult]) -> ThoughtTreesWritten:
+    async def update_many(self, scores: Mapping[Any, ScoringResult]) -> ThoughtTreesWritten:
         """Write the scores of many thought trees, 2,000 in one statement, and say which were not there.
 
         All are checked before any is written.

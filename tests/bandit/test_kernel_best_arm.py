@@ -1,3 +1,4 @@
+# mypy: disable-error-code="no-any-return"
 """Best-arm probabilities against closed forms and independent integration on scipy's distributions."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """The life of a reward in the pure ``Bandit``: corrections, parts, retraction, expiry, abandonment.
 
 By law: whatever happens to rewards, the sums are those of a log that had only what counts in the end, the

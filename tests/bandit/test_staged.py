@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type,operator,union-attr"
 """Spaces too large to list: stages, their exact product, and the factored model against a dense one."""
 
 from collections.abc import Mapping

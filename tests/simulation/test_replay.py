@@ -1,3 +1,4 @@
+# mypy: disable-error-code="assignment,arg-type"
 """Replay: the same learner, common draws, and values that can be computed by hand."""
 
 from __future__ import annotations
