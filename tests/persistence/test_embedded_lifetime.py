@@ -21,8 +21,10 @@ from nyx_learning.persistence.embedded import start
 from nyx_learning.persistence.embedded.supervisor import postmaster_pid
 
 HEADER = """
-import os, sys, time
+import os, signal, sys, time
 from pathlib import Path
+# Where the tests run in the background, Ctrl-C is ignored, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from nyx_learning.persistence.embedded import start
 server = start(Path(sys.argv[1]), durable=False)
 print("ready", server.dsn, flush=True)

@@ -7,12 +7,16 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 PROGRAM = """
-import asyncio
+import asyncio, signal
 from nyx_learning.service.demo.executors import Orchestrator
+
+# Where the tests run in the background, Ctrl-C is ignored, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 async def main():
     async with Orchestrator() as running:
@@ -24,11 +28,15 @@ asyncio.run(main())
 
 
 def alive(pid: int) -> bool:
+    """Whether it runs; one that has ended but was not collected by its new parent does not."""
     try:
         os.kill(pid, 0)
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except ProcessLookupError:
         return False
-    return True
+    except FileNotFoundError:
+        return not Path("/proc").is_dir()  # without /proc, the signal has told
+    return state != "Z"
 
 
 def gone(pids: list[int], within_s: float = 10.0) -> bool:
