@@ -5,6 +5,7 @@ from .bandit import Bandit
 from .decision import Beliefs, Decision, Receipt, Stage, VerifyReport
 from .learner import Learner
 from .parameters import Range
+from .prior import fit_prior
 from .spec import BanditSpec, PolicySpec
 
 __all__ = [
@@ -21,4 +22,5 @@ __all__ = [
     "Stage",
     "Strategy",
     "VerifyReport",
+    "fit_prior",
 ]

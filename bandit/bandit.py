@@ -13,6 +13,7 @@ from ..rewards.lifecycle import expired_by
 from . import document
 from .decision import Beliefs, Decision, Receipt, VerifyReport
 from .fixed_point import reward_to_fixed
+from .history import HistoryRow, Triple, read_history
 from .learner import Learner, checked_id, checked_time
 from .log import ABANDONMENT, EXPIRY, RETRACTION, RewardRow
 from .reports import Reported, RewardStatus, draft_report, priced_report, receipt_of, status_of
@@ -53,6 +54,8 @@ class Bandit:
         self.rows: list[RewardRow] = []
         """All other rows: corrections, parts, retractions, expiries, abandonments; in the same sequence."""
         self._rows_of: dict[str, list[RewardRow]] = {}
+        self.history: list[HistoryRow] = []
+        """Every row of history learned; in the same sequence."""
 
     @property
     def seq(self) -> int:
@@ -155,6 +158,32 @@ class Bandit:
             self.outcomes[key] = outcome
         return receipt
 
+    def learn_history(self, rows: Iterable[Triple]) -> range:
+        """Learn recorded rewards of decisions that were made elsewhere: a warm start.
+
+        Each row (context, arm id, reward) gets the next number of the sequence and joins the sums exactly as
+        a reward does; it stands in the ledger and in the document. Its propensity is unknown: it is learned
+        from, but it is no decision of this bandit, and no evidence for judging a policy.
+
+        Returns the numbers that the rows got.
+
+        >>> from nyx_learning import Bandit, BanditSpec, Strategy
+        >>> bandit = Bandit(BanditSpec("demo", [Strategy("direct"), Strategy("parallel")]))
+        >>> bandit.learn_history([({}, "direct", 0.4), ({}, "parallel", 0.9)])
+        range(1, 3)
+
+        Raises
+        ------
+        InputInvalid, ContextInvalid, ArmUnknown, OutcomeInvalid : a row does not fit; none is learned.
+        """
+        learner = self.learner
+        checked = read_history(rows, learner.arms, learner.encoder, learner.sums.epochs)
+        first = self.seq + 1
+        for seq, row in enumerate(checked, start=first):
+            learner.absorb_history(row, seq)
+            self.history.append(row._replace(seq=seq))
+        return range(first, first + len(checked))
+
     def retract(self, decision: Decision | str, *, time: float | None = None) -> Receipt:
         """Forget a decision: its contribution leaves the sums exactly, and it takes no more reports.
 
@@ -209,15 +238,17 @@ class Bandit:
     def verify(self) -> VerifyReport:
         """Fold the ledger anew and re-derive every decision from what was known when it was made."""
         fresh = Learner(self.spec)
-        rewards = document.in_sequence(self.receipts, self.rows)
+        rewards = document.in_sequence(self.receipts, self.rows, self.history)
         matched, divergence = 0, None
-        for decision in sorted(self.decisions.values(), key=lambda d: d.state_seq):
+        for name, decision in sorted(self.decisions.items(), key=lambda item: item[1].state_seq):
             problem = self._fold(fresh, rewards, decision.state_seq) or _rederived(fresh, decision)
+            if name != decision.decision_id:
+                problem = f"stands under the id '{name}'"
             if problem is None:
                 matched += 1
             elif divergence is None:
                 divergence = f"decision '{decision.decision_id}': {problem}"
-        count = len(self.receipts) + len(self.rows)
+        count = len(self.receipts) + len(self.rows) + len(self.history)
         problem = self._fold(fresh, rewards, count) or self._settled_again()
         same = problem is None and fresh.sums.digest() == self.learner.sums.digest()
         if not same and divergence is None:
@@ -228,7 +259,13 @@ class Bandit:
         """The bandit as versioned JSON: spec, decisions, rewards and sums. Equal bandits give equal texts."""
         return document.write(
             document.Content(
-                self.spec, self.learner.sums, self.decisions, self.receipts, self.outcomes, self.rows
+                self.spec,
+                self.learner.sums,
+                self.decisions,
+                self.receipts,
+                self.outcomes,
+                self.rows,
+                self.history,
             )
         )
 
@@ -245,6 +282,7 @@ class Bandit:
         bandit.learner = Learner(content.spec, content.sums)
         bandit.decisions, bandit.receipts = content.decisions, content.receipts
         bandit.outcomes, bandit.rows = content.outcomes, content.rows
+        bandit.history = content.history
         for row in content.rows:
             bandit._rows_of.setdefault(row.decision_id, []).append(row)
         return bandit
@@ -295,11 +333,14 @@ class Bandit:
                     return f"row {row.seq}: does not follow from the rows before it"
         return None
 
-    def _fold(self, learner: Learner, rewards: Iterator[Receipt | RewardRow], seq: int) -> str | None:
+    def _fold(self, learner: Learner, rewards: Iterator[document.Row], seq: int) -> str | None:
         """Fold the ledger up to row ``seq``; what is wrong with it, if anything."""
         try:
             while learner.sums.seq < seq:
                 row = next(rewards)
+                if isinstance(row, HistoryRow):
+                    learner.absorb_history(row, row.seq)
+                    continue
                 decision = self.decisions[row.decision_id]
                 if isinstance(row, RewardRow):
                     learner.replace(decision, row.taken, row.units, row.stands_at, row.seq)

@@ -8,6 +8,8 @@ the first has number 1. On loading, each draw is repeated from the stored pmf, a
 from the rewards and must equal the stored ones. (Deriving the pmfs anew, and rewards from what was reported,
 is left to ``verify``, because a later version may read the sums otherwise.)
 
+A row of history stands among the rewards, with its context and arm in the place of a decision.
+
 Version 1 had no rows but whole first reports, and not their outcomes; it is still read.
 """
 
@@ -20,7 +22,7 @@ from dataclasses import replace
 from heapq import merge
 from itertools import accumulate
 from types import UnionType
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 from ..canonical import canonical_json, digest
 from ..errors import DocumentInvalid, NyxError, shown
@@ -29,12 +31,16 @@ from ..rewards import Outcome, RewardState
 from .choice import TOTAL, Keyed
 from .decision import Decision, Receipt, Stage, product
 from .fixed_point import reward_to_fixed
+from .history import HistoryRow, history_row
 from .learner import Learner
 from .log import ABANDONMENT, EXPIRY, REPORT, RETRACTION, RewardRow
 from .spec import BanditSpec
 from .sums import Sums
 
-__all__ = ["Content", "in_sequence", "read", "write"]
+__all__ = ["Content", "Row", "in_sequence", "read", "write"]
+
+Row: TypeAlias = Receipt | RewardRow | HistoryRow
+"""A numbered row of the ledger."""
 
 _FORMAT = "nyx-learning/bandit"
 _VERSION = 2
@@ -65,6 +71,7 @@ class Content(NamedTuple):
     receipts: dict[str, Receipt]
     outcomes: dict[str, Outcome]
     rows: list[RewardRow]
+    history: list[HistoryRow]
 
 
 def write(content: Content) -> str:
@@ -73,18 +80,26 @@ def write(content: Content) -> str:
         "spec": content.spec.to_dict(),
         "decisions": [decision.to_dict() for decision in content.decisions.values()],
         "rewards": [
-            _row_document(row) if isinstance(row, RewardRow) else _receipt_document(row, content.outcomes)
-            for row in in_sequence(content.receipts, content.rows)
+            _document_of(row, content.outcomes)
+            for row in in_sequence(content.receipts, content.rows, content.history)
         ],
         "sums": content.sums.to_dict(),
     }
     return canonical_json({"format": _FORMAT, "version": _VERSION, "checksum": digest(body), "content": body})
 
 
-def in_sequence(receipts: Mapping[str, Receipt], rows: Sequence[RewardRow]) -> Iterator[Receipt | RewardRow]:
-    """Receipts and rows, which are in order each, by their numbers."""
-    both: list[Iterable[Receipt | RewardRow]] = [receipts.values(), rows]
-    return merge(*both, key=lambda row: row.seq)
+def in_sequence(
+    receipts: Mapping[str, Receipt], rows: Sequence[RewardRow], history: Sequence[HistoryRow]
+) -> Iterator[Row]:
+    """Receipts, rows and history, which are in order each, by their numbers."""
+    parts: list[Iterable[Row]] = [receipts.values(), rows, history]
+    return merge(*parts, key=lambda row: row.seq)
+
+
+def _document_of(row: Row, outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
+    if isinstance(row, HistoryRow):
+        return row.to_dict()
+    return _row_document(row) if isinstance(row, RewardRow) else _receipt_document(row, outcomes)
 
 
 def _receipt_document(receipt: Receipt, outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
@@ -164,8 +179,13 @@ def _content(body: Mapping[str, Any]) -> Content:
     receipts: dict[str, Receipt] = {}
     outcomes: dict[str, Outcome] = {}
     rows: list[RewardRow] = []
+    history: list[HistoryRow] = []
     latest: dict[str, tuple[int | None, int]] = {}
     for seq, document in enumerate(body["rewards"], start=1):
+        if "decision_id" not in document:
+            history.append(history_row(document, spec.arms, encoder, folded.epochs)._replace(seq=seq))
+            learner.absorb_history(history[-1], seq)
+            continue
         decision = decisions[_a(document, "decision_id", str)]
         key = decision.decision_id
         if decision.state_seq >= seq:
@@ -195,7 +215,7 @@ def _content(body: Mapping[str, Any]) -> Content:
             or not 0 <= decision.epoch <= stored.epochs[decision.arm]
         ):
             _contradiction(decision.decision_id, f"knew row {decision.state_seq}, epoch {decision.epoch}")
-    return Content(spec, stored, decisions, receipts, outcomes, rows)
+    return Content(spec, stored, decisions, receipts, outcomes, rows, history)
 
 
 def _decision(document: Mapping[str, Any], spec: BanditSpec, encoder: Encoder, keyed: Keyed) -> Decision:

@@ -9,6 +9,7 @@ from ..features import Encoder, Value
 from ..features.encoding import groups
 from .choice import TOTAL, Keyed
 from .decision import ARM_STAGE, Beliefs, Decision, Stage, product
+from .history import HistoryRow
 from .joint import JointChooser
 from .policies import CATALOG
 from .space import ArmSpace
@@ -126,6 +127,18 @@ class Learner:
         self.sums.expect(seq)
         further = self.increments(policy_propensity(decision), reward, seq)
         self.sums.absorb(decision.arm, decision.epoch, seq, decision.phi, reward, further=further)
+        self.sums.seq = seq
+
+    def absorb_history(self, row: HistoryRow, seq: int) -> None:
+        """Learn a row that no decision of this bandit led to, as the row ``seq`` of the sequence.
+
+        Raises
+        ------
+        InputInvalid : ``seq`` is not the next number; nothing has changed.
+        """
+        self.sums.expect(seq)
+        further = self.increments(0.0, row.units, seq)  # its propensity is unknown
+        self.sums.absorb(row.unit, row.epoch, seq, row.phi, row.units, further=further)
         self.sums.seq = seq
 
     def replace(self, decision: Decision, taken: int | None, added: int | None, place: int, seq: int) -> None:

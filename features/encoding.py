@@ -6,12 +6,13 @@ The columns of each kind:
 * categorical: one column a level, and one for "unknown"; a single 1 among them;
 * ordinal with m levels at positions x = −1 … 1: x itself, 2x²−1 (from three levels on; the
   Chebyshev pair, so that a middle level may be best), and one column for "unknown";
-* numeric: position between the bounds, −1 … 1, on a linear or logarithmic scale;
+* numeric: position between the bounds, −1 … 1, on a linear or logarithmic scale, or among quantiles;
 * flag: −1 or 1; numeric and flag, if optional: 0 and a second column that says "missing".
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 from typing import Any, TypeAlias
@@ -59,7 +60,8 @@ class Encoder:
         self._writers: list[tuple[str, _Writer]] = []
         column = 1
         for name, feature in schema.items():
-            if isinstance(feature, Numeric) and not feature.log and not feature.optional:
+            plain = isinstance(feature, Numeric) and not feature.log and feature.quantiles is None
+            if isinstance(feature, Numeric) and plain and not feature.optional:
                 scale = 2 * ONE / (feature.high - feature.low)
                 self._linear.append((name, column, feature.low, feature.high, scale))
             else:
@@ -199,9 +201,38 @@ def _ordinal(name: str, feature: Ordinal, column: int) -> _Writer:
     return write
 
 
+def _rank(quantiles: tuple[float, ...]) -> Callable[[float], float]:
+    """Position of a number among quantiles, 0 for the first, 1 for each step."""
+
+    def position(number: float) -> float:
+        first, behind = bisect_left(quantiles, number), bisect_right(quantiles, number)
+        if first < behind:
+            return 0.5 * (first + behind - 1)
+        low, high = quantiles[first - 1], quantiles[first]
+        return first - 1 + (number - low) / (high - low)
+
+    return position
+
+
 def _numeric(name: str, feature: Numeric, column: int) -> _Writer:
     low, high, optional = feature.low, feature.high, feature.optional
-    position = ieee.log if feature.log else float
+    position: Callable[[float], float] = ieee.log if feature.log else float
+    if feature.quantiles is not None:
+        position = _rank(feature.quantiles)
+        steps = len(feature.quantiles) - 1
+
+        def write_rank(value: Any, phi: list[int]) -> Value:
+            if value is None and optional:
+                phi[column + 1] = ONE
+                return None
+            number = value if type(value) is float or type(value) is int else _number(name, value)
+            if low <= number <= high:
+                phi[column] = round(position(float(number)) * 2 * ONE / steps) - ONE
+            else:
+                phi[column] = _saturated(name, number, low)
+            return number
+
+        return write_rank
     start = position(low)
     scale = 2 * ONE / (position(high) - start)
 

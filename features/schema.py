@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from numbers import Real
 from typing import Any, ClassVar, TypeAlias
 
@@ -36,6 +37,7 @@ Value: TypeAlias = str | int | float | bool | None
 _ENCODING_VERSION = 1
 _MAX_NAME = 120
 _MAX_COLUMNS = 256
+_MAX_QUANTILES = 1001
 _NARROWEST, _SMALLEST = 1e-9, 1e-200
 MAX_TEXT = 1000
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -81,15 +83,29 @@ class Ordinal:
 
 @dataclass(frozen=True, slots=True)
 class Numeric:
-    """A number; values beyond ``low`` and ``high`` saturate. ``log=True`` spaces it logarithmically."""
+    """A number; values beyond ``low`` and ``high`` saturate. ``log=True`` spaces it logarithmically.
+
+    ``quantiles``: 2 to 1,001 ascending numbers, equally probable steps of what is known of the feature. It is
+    then spaced by rank: a value at the i-th of m + 1 has the position i/m, one between two of them is
+    interpolated; ``low`` and ``high`` are the first and the last. A number that is repeated (many values are
+    equal) has the middle of its positions.
+
+    >>> Numeric(quantiles=[0, 1, 10, 1000]).high
+    1000.0
+    """
 
     kind: ClassVar[str] = "numeric"
-    low: float
-    high: float
+    low: float = None  # type: ignore[assignment]  # the quantiles' first
+    high: float = None  # type: ignore[assignment]
     log: bool = False
     optional: bool = False
+    quantiles: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
+        if self.quantiles is not None:
+            object.__setattr__(self, "quantiles", _checked_quantiles(self))
+            object.__setattr__(self, "low", self.quantiles[0])
+            object.__setattr__(self, "high", self.quantiles[-1])
         for name in ("low", "high"):
             object.__setattr__(self, name, _checked_bound(name, getattr(self, name)))
         for name in ("log", "optional"):
@@ -117,14 +133,40 @@ class Numeric:
                 fix="widen the bounds",
             )
 
+    @classmethod
+    def by_quantiles(cls, values: Iterable[float], steps: int = 32, *, optional: bool = False) -> Numeric:
+        """The feature whose quantiles are those of recorded values.
+
+        >>> Numeric.by_quantiles([3, 1, 2, 50, 4], steps=4).quantiles
+        (1.0, 2.0, 3.0, 4.0, 50.0)
+
+        Raises
+        ------
+        SpecInvalid : not numbers, fewer than two different ones, or steps out of its domain.
+        """
+        known = sorted(_checked_bound("values", value) for value in values)
+        if type(steps) is not int or not 1 <= steps < _MAX_QUANTILES or not known:
+            raise SpecInvalid(
+                "quantiles cannot be taken",
+                expected=f"at least one value, and 1 to {_MAX_QUANTILES - 1} steps",
+                found=f"{len(known)} values, steps={shown(steps)}",
+                fix="pass recorded values, or declare low and high",
+            )
+        last = len(known) - 1
+        return cls(
+            quantiles=tuple(known[(2 * i * last + steps) // (2 * steps)] for i in range(steps + 1)),
+            optional=optional,
+        )
+
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON."""
+        """As plain JSON; ``quantiles`` only where there are any, so that other schemas keep their hash."""
         return {
             "kind": self.kind,
             "low": self.low,
             "high": self.high,
             "log": self.log,
             "optional": self.optional,
+            **({} if self.quantiles is None else {"quantiles": list(self.quantiles)}),
         }
 
 
@@ -282,6 +324,34 @@ def _checked_bound(name: str, value: object) -> float:
         expected="a finite number",
         found=shown(value),
         fix=f"pass {name}=<number>",
+    )
+
+
+def _checked_quantiles(feature: Numeric) -> tuple[float, ...]:
+    given: Any = feature.quantiles
+    listed = isinstance(given, Sequence) and not isinstance(given, (str, bytes))
+    if not listed or not 2 <= len(given) <= _MAX_QUANTILES:
+        raise _unusable_quantiles(f"2 to {_MAX_QUANTILES} numbers", shown(given))
+    values = tuple(_checked_bound("quantiles", value) for value in given)
+    if any(a > b for a, b in pairwise(values)) or feature.log:
+        raise _unusable_quantiles(
+            "ascending numbers, without log (ranks are the same on any scale)",
+            f"{shown(given)}, log={feature.log!r}",
+        )
+    for name, bound in (("low", values[0]), ("high", values[-1])):
+        if getattr(feature, name) not in {None, bound}:
+            raise _unusable_quantiles(
+                f"{name}={bound:g}, as the quantiles say", shown(getattr(feature, name))
+            )
+    return values
+
+
+def _unusable_quantiles(expected: str, found: str) -> SpecInvalid:
+    return SpecInvalid(
+        "the quantiles of a numeric feature are unusable",
+        expected=expected,
+        found=found,
+        fix="for example Numeric(quantiles=[0, 10, 100, 5000]), or Numeric.by_quantiles(recorded values)",
     )
 
 

@@ -14,7 +14,7 @@ side b − Vᵀz. A reward changes the arrays of its own node and the sum over n
 anew in the order of the nodes: floats are never added and subtracted across updates, so the result is a pure
 function of the sums.
 
-A leading axis runs over *ratios*: the same model with all prior standard deviations multiplied by a number.
+A leading axis runs over *ratios*: the same model with other prior standard deviations.
 """
 
 from __future__ import annotations
@@ -355,16 +355,20 @@ def score(
 def mixture_pmf(
     mean: _F,
     own: _F,
+    whole: _F,
     weight: _F,
+    optimism: float,
     caution: float,
     eligible: npt.NDArray[np.bool_],
+    center: _F,
     sd: _F,
     part: _F,
     out: _F,
 ) -> None:
-    """Probability that each arm is best: Thompson sampling of the ratio, then of independent arms.
+    """Probability that each arm has the largest sample: a ratio is drawn, then independent normals
+    N(mean + ``optimism``·√whole, (``caution``·√own)²).
 
-    ``caution`` multiplies the standard deviations √own. sd, part (K,): work space.
+    center, sd, part (K,): work space.
     """
     for arm in range(out.shape[0]):
         out[arm] = 0.0
@@ -373,6 +377,7 @@ def mixture_pmf(
             continue
         for arm in range(out.shape[0]):
             sd[arm] = caution * math.sqrt(own[ratio, arm])
-        best_arm_gaussian(mean[ratio], sd, eligible, part)
+            center[arm] = mean[ratio, arm] + optimism * math.sqrt(whole[ratio, arm])
+        best_arm_gaussian(center, sd, eligible, part)
         for arm in range(out.shape[0]):
             out[arm] += weight[ratio] * part[arm]

@@ -46,14 +46,14 @@ class Entry:
 
 
 _HIERARCHY: Mapping[str, Parameter] = {
-    "mean": Parameter(0.5, 0.0, 1.0, "prior mean reward"),
-    "sd_global": Parameter(0.3, 1e-6, 1e3, "prior sd of the overall level, at noise .21"),
-    "sd_context": Parameter(0.10, 1e-6, 1e3, "prior sd of a context effect"),
-    "sd_strategy": Parameter(0.10, 1e-6, 1e3, "prior sd of a strategy's effect"),
-    "sd_parameter": Parameter(0.10, 1e-6, 1e3, "prior sd of a parameter level's effect"),
-    "sd_interaction": Parameter(0.15, 1e-6, 1e3, "prior sd of a strategy × context effect"),
-    "ratio_low": Parameter(0.7, 1e-3, 1e3, "smaller multiple of all sds that is considered"),
-    "ratio_high": Parameter(2.0, 1e-3, 1e3, "larger multiple of all sds that is considered"),
+    "mean": Parameter(0.65, 0.0, 1.0, "prior mean reward"),
+    "sd_global": Parameter(0.12, 1e-6, 1e3, "prior sd of the overall level, at the noise given"),
+    "sd_context": Parameter(0.05, 1e-6, 1e3, "prior sd of a context effect"),
+    "sd_strategy": Parameter(0.11, 1e-6, 1e3, "prior sd of a strategy's effect"),
+    "sd_parameter": Parameter(0.1, 1e-6, 1e3, "prior sd of a parameter level's effect"),
+    "sd_interaction": Parameter(0.12, 1e-6, 1e3, "prior sd of a strategy × context effect"),
+    "ratio_low": Parameter(0.9, 1e-3, 1e3, "smaller multiple of the sds that is considered"),
+    "ratio_high": Parameter(2.0, 1e-3, 1e3, "larger multiple of the sds that is considered"),
     "noise": Parameter(0.21, 1e-9, 1e3, "prior noise variance"),
     "noise_weight": Parameter(4.0, 1e-6, 1e9, "rewards that the prior noise variance counts for"),
 }
@@ -171,7 +171,8 @@ CATALOG: Mapping[str, Entry] = {
         "Thompson sampling on a hierarchical linear model that shares what arms and contexts teach",
         {
             **_HIERARCHY,
-            "caution": Parameter(0.3, 0.0, 1.0, "share of the posterior sd that is sampled at the start"),
+            "optimism": Parameter(1.0, 0.0, 1e6, "posterior sds that are added to each mean"),
+            "caution": Parameter(0.07, 0.0, 1.0, "share of the posterior sd that is sampled at the start"),
             "caution_rows": Parameter(
                 500.0, 1e-6, 1e12, "rewards over which that share grows: sqrt(1+n/rows)"
             ),

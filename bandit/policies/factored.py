@@ -11,7 +11,7 @@ from .. import kernels
 from ..parameters import Range
 from ..space import ArmSpace
 from .base import Floats
-from .tree import TreePosterior, effect_sds
+from .tree import TreePosterior, scales_of
 
 __all__ = ["FactoredModel"]
 
@@ -24,6 +24,7 @@ class FactoredModel:
 
     Attributes
     ----------
+    optimism : posterior sds added to each mean (see ``hier_ts``).
     sizes (S,) : unknowns of each strategy, ``dimension`` of them for the context.
     """
 
@@ -31,16 +32,19 @@ class FactoredModel:
         self.dimension = 1 + len(groups)
         self._width = self.dimension + space.extra
         self._start, self._rows = number["caution"], number["caution_rows"]
-        shared, own = effect_sds(number, groups)
+        self.optimism = number["optimism"]
+        scales = scales_of(number)
+        columns = [c.columns(groups) for c in scales]
         nodes = []
         for parameters in space.parameters:
-            sds = list(own)
+            sds = [list(own) for _, own in columns]
             for parameter in parameters:
                 smooth = isinstance(parameter.values, Range)
-                sds += [number["sd_parameter"] / (1 + i if smooth else 1) for i in range(parameter.columns)]
+                for row, c in zip(sds, scales, strict=True):
+                    row += [c.parameter / (1 + i if smooth else 1) for i in range(parameter.columns)]
             nodes.append(sds)
-        self._tree = TreePosterior(shared, nodes, number)
-        self.sizes = [len(sds) for sds in nodes]
+        self._tree = TreePosterior([shared for shared, _ in columns], nodes, number)
+        self.sizes = [len(sds[0]) for sds in nodes]
 
     @property
     def weight(self) -> Floats:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from .. import kernels
 from ..arms import listed
 from .base import Floats, Setting
-from .tree import TreePosterior, effect_sds
+from .tree import Scales, TreePosterior, scales_of
 
 __all__ = ["HierarchicalModel"]
 
@@ -25,9 +26,9 @@ class HierarchicalModel:
 
     * The noise variance is read from the sums (normal–inverse-gamma: prior ``noise``, worth ``noise_weight``
       rewards); all prior sds are in units of it, so rewards of small spread need no other settings.
-    * All prior sds at once are multiplied by ``ratio_low`` or ``ratio_high``; ``weight`` (R,) holds the
-      posterior
-      probabilities of these ratios, by marginal likelihood.
+    * The prior sds of interactions are multiplied by ``ratio_low`` or ``ratio_high``, those of other effects
+      by its root, that of the overall level by 1. ``weight`` (R,) holds the posterior probabilities of these
+      ratios, by marginal likelihood. ``scales`` lists other sds to be weighed in their place.
 
     The sds of a feature's columns are divided by √(number of features), so that a wide context is
     not taken for a wild one.
@@ -44,14 +45,22 @@ class HierarchicalModel:
     Hierarchical Bayesian Bandits, AISTATS.
     """
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: Setting, scales: Sequence[Scales] = ()) -> None:
         arms, k = setting.arms, len(setting.arms)
         number = {
             name: float(value) for name, value in setting.parameters.items() if not isinstance(value, str)
         }
-        shared, own = effect_sds(number, setting.groups)
+        scales = scales or scales_of(number)
         counts = [sum(len(listed(s, key)) for key in s.parameters) for s in arms.strategies]
-        self._tree = TreePosterior(shared, [own + [number["sd_parameter"]] * c for c in counts], number)
+        columns = [c.columns(setting.groups) for c in scales]
+        self._tree = TreePosterior(
+            [shared for shared, _ in columns],
+            [
+                [own + [c.parameter] * count for (_, own), c in zip(columns, scales, strict=True)]
+                for count in counts
+            ],
+            number,
+        )
         self._spans = np.array([arms.spans[s.name].start for s in arms.strategies] + [k], np.int64)
         self._levels = _level_columns(setting)
         self._node_of = np.repeat(np.arange(len(counts)), np.diff(self._spans))
@@ -110,6 +119,48 @@ class HierarchicalModel:
             self.own,
             self.whole,
             tree.work,
+        )
+
+    @property
+    def noise_variance(self) -> float:
+        """Noise variance under the most probable scales."""
+        return float(self._tree.sigma2[int(np.argmax(self.weight))])
+
+    @property
+    def level(self) -> float:
+        """Posterior mean of the overall level m + θ₀₁ under the most probable scales."""
+        return self._tree.center + float(self._tree.mean0[int(np.argmax(self.weight)), 0])
+
+    def layout(self) -> tuple[Any, ...]:
+        """What compiled loops read and write: the last arguments of ``simulation.lockstep.hierarchical``."""
+        tree = self._tree
+        return (
+            self._spans,
+            tree.sizes,
+            self._levels,
+            self._node_of,
+            tree.center,
+            tree.precision,
+            tree.root_precision,
+            tree.prior_logdet,
+            tree.noise,
+            tree.noise_weight,
+            tree.u,
+            tree.v,
+            tree.z,
+            tree.schur,
+            tree.reduced,
+            tree.scalars,
+            tree.raw,
+            tree.rhs,
+            tree.u0,
+            tree.mean0,
+            tree.sigma2,
+            tree.weight,
+            tree.work,
+            self.mean,
+            self.own,
+            self.whole,
         )
 
     def moments(self) -> tuple[Floats, Floats]:

@@ -228,7 +228,7 @@ def _hier_ts(s: Situation) -> Definition:
     mixture = components(s.parameters, s.arms, s.features, s.past, s.phi)
     caution = min(1.0, s.number("caution") * sqrt(1.0 + len(s.past.arm) / s.number("caution_rows")))
     which = s.generator.choice(len(mixture), s.draws, p=[c.weight for c in mixture])
-    means = np.array([c.mean for c in mixture])
+    means = np.array([c.mean + s.number("optimism") * np.sqrt(c.whole) for c in mixture])
     sds = caution * np.sqrt(np.array([c.own for c in mixture]))
     return _best_of(s, lambda a: means[which, a] + sds[which, a] * s.generator.standard_normal(s.draws))
 

@@ -24,7 +24,7 @@ DIGESTS: Mapping[str, str] = {
     "kl_ucb": "3d5f21200a09670d",
     "thompson_beta": "a0dd1e5a4d844e30",
     "kl_maillard": "b2f67d9112d8cc8b",
-    "hier_ts": "0460d5a839b4ea02",
+    "hier_ts": "f80d0850e1810478",
     "linucb": "cda60aa646b2308e",
     "lints": "a16778b396f22266",
     "exp3_ix": "698504f32423710c",

@@ -3,8 +3,9 @@
     r = m + φ·θ₀ + φ·θ_s + z·λ_s + noise
 
 One vector holds (θ₀, then θ_s and λ_s of each strategy); a row's design repeats φ and marks its levels. The
-prior is N(0, σ²/precision), the noise inverse gamma: normal–inverse-gamma throughout. Gelman et al. (2013),
-Bayesian Data Analysis, ch. 14.
+prior is N(0, σ²/precision), the noise inverse gamma: normal–inverse-gamma throughout. A ratio multiplies the
+prior sds of interactions, its root those of other effects, and nothing the overall level's. Gelman et al.
+(2013), Bayesian Data Analysis, ch. 14.
 """
 
 from __future__ import annotations
@@ -65,12 +66,13 @@ def _posterior(
 
     d = len(phi)
     share = sqrt(max(1, features))
-    sd = [number("sd_global"), *[number("sd_context") / share] * (d - 1)]
+    main = sqrt(ratio)
+    sd = [number("sd_global"), *[main * number("sd_context") / share] * (d - 1)]
     for strategy in arms.strategies:
-        sd += [number("sd_strategy"), *[number("sd_interaction") / share] * (d - 1)]
-        sd += [number("sd_parameter")] * sum(len(listed(strategy, key)) for key in strategy.parameters)
+        sd += [main * number("sd_strategy"), *[ratio * number("sd_interaction") / share] * (d - 1)]
+        sd += [main * number("sd_parameter")] * sum(len(listed(strategy, key)) for key in strategy.parameters)
     noise, weight = number("noise"), number("noise_weight")
-    prior = np.diag(noise / (ratio * np.array(sd)) ** 2)
+    prior = np.diag(noise / np.array(sd) ** 2)
     rows = [_design(arms, arm, x, len(sd)) for arm, x in zip(past.arm.tolist(), past.phi, strict=True)]
     design = np.array(rows).reshape(-1, len(sd))
     y = past.reward - number("mean")

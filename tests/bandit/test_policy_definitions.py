@@ -134,21 +134,24 @@ class Dense:
         self.d, self.p, self.n = spec.context.dimension, p, len(rows)
         features = max(1, len(spec.context))
         sd = [p["sd_global"]] + [p["sd_context"] / features**0.5] * (self.d - 1)
+        power = [0.0] + [0.5] * (self.d - 1)  # of the ratio, for each coefficient
         self.start: dict[str, int] = {}
         self.level: dict[tuple[str, str], int] = {}
         for strategy in spec.strategies:
             self.start[strategy.name] = len(sd)
             sd += [p["sd_strategy"]] + [p["sd_interaction"] / features**0.5] * (self.d - 1)
+            power += [0.5] + [1.0] * (self.d - 1)
             for key in sorted(strategy.parameters):
                 self.level[strategy.name, key] = len(sd)
                 sd += [p["sd_parameter"]] * len(strategy.parameters[key])  # type: ignore[arg-type]
+                power += [0.5] * len(strategy.parameters[key])  # type: ignore[arg-type]
         x = np.array([self.row(context, arm_id) for context, arm_id, _ in rows]).reshape(self.n, len(sd))
         y = np.array([units / 65536 for _, _, units in rows]) - p["mean"]
         weight = p["noise_weight"]
         self.solutions: list[tuple[float, Floats, Floats]] = []
         for ratio in sorted({p["ratio_low"], p["ratio_high"]}):
             # Prior variances in units of the noise variance.
-            prior = np.diag((np.array(sd) * ratio) ** 2 / p["noise"])
+            prior = np.diag((np.array(sd) * ratio ** np.array(power)) ** 2 / p["noise"])
             inverse = np.linalg.inv(np.linalg.inv(prior) + x.T @ x)
             mean = inverse @ x.T @ y
             # σ² ~ inverse gamma(w/2, w·noise/2): integrated out, the rewards are multivariate t.
@@ -196,9 +199,11 @@ class Dense:
         return self.p["mean"] + overall, np.sqrt(spread)
 
     def sampled(self, context: dict[str, Any], seed: int) -> npt.NDArray[np.int64]:
-        """Thompson sampling: the ratio first, then every arm's own part by itself; the best is counted."""
+        """The ratio first, then every arm's own part around its optimistic mean; the best is counted."""
         generator = np.random.default_rng(seed)
-        mean, sd = self.moments(context, own=True)
+        _, sd = self.moments(context, own=True)
+        mean, whole = self.moments(context, own=False)
+        mean = mean + self.p["optimism"] * whole
         # Independent normals around the means of the whole: what the arms share moves all of them alike.
         caution = min(1.0, self.p["caution"] * np.sqrt(1 + self.n / self.p["caution_rows"]))
         counts = np.zeros(len(self.arms), np.int64)
@@ -239,6 +244,7 @@ CASES: dict[str, tuple[int, dict[str, Any]]] = {
                 "sd_parameter": 0.5,
                 "sd_interaction": 0.07,
                 "caution": 1.0,
+                "optimism": 0.0,
             }
         },
     ),

@@ -135,14 +135,15 @@ def dense_posterior(bandit: Bandit, ratio: float) -> tuple[Floats, Floats, float
         rows.append(row)
         rewards.append(round(receipt.reward * 65536) / 65536 - p["mean"])
     features = np.sqrt(2)  # of the context
-    sds = [p["sd_global"]] + [p["sd_context"] / features] * (d - 1)
+    root = np.sqrt(ratio)
+    sds = [p["sd_global"]] + [root * p["sd_context"] / features] * (d - 1)
     for unit in range(len(space)):
-        sds += [p["sd_strategy"]] + [p["sd_interaction"] / features] * (d - 1)
+        sds += [root * p["sd_strategy"]] + [ratio * p["sd_interaction"] / features] * (d - 1)
         for parameter in space.parameters[unit]:
             smooth = isinstance(parameter.values, Range)
-            sds += [p["sd_parameter"] / (1 + i if smooth else 1) for i in range(parameter.columns)]
+            sds += [root * p["sd_parameter"] / (1 + i if smooth else 1) for i in range(parameter.columns)]
     x, y = np.array(rows), np.array(rewards)
-    prior = np.diag(p["noise"] / (np.array(sds) * ratio) ** 2)
+    prior = np.diag(p["noise"] / np.array(sds) ** 2)
     precision = prior + x.T @ x
     mean = np.linalg.solve(precision, x.T @ y)
     scale = (p["noise_weight"] * p["noise"] + y @ y - mean @ precision @ mean) / (p["noise_weight"] + len(y))
@@ -161,10 +162,11 @@ def test_stage_pmfs_are_those_of_the_dense_model() -> None:
         if (dec := bandit.select_arm({"task": "a", "urgent": True}, f"probe{i}")).strategy == "parallel"
     )
     phi = np.array(decision.phi[:d]) / 65536
-    posteriors = [dense_posterior(bandit, ratio) for ratio in (0.7, 2.0)]
-    weight = np.exp([post[2] - max(p[2] for p in posteriors) for post in posteriors])
+    p = bandit.spec.policy.parameters
+    posteriors = [dense_posterior(bandit, ratio) for ratio in (p["ratio_low"], p["ratio_high"])]
+    weight = np.exp([post[2] - max(other[2] for other in posteriors) for post in posteriors])
     weight /= weight.sum()
-    caution = min(1.0, 0.3 * np.sqrt(1 + 120 / 500))
+    caution = min(1.0, p["caution"] * np.sqrt(1 + 120 / p["caution_rows"]))
     best = [belief.arm_id for belief in bandit.beliefs({"task": "a", "urgent": True})]
 
     def vector(unit: int, arm_id: str) -> Floats:
@@ -180,7 +182,8 @@ def test_stage_pmfs_are_those_of_the_dense_model() -> None:
             row[starts[unit] : starts[unit] + space.size(unit)] = vector(unit, best[unit])
             own = row @ covariance @ row
             row[:d] += phi
-            samples.append(rng.normal(row @ mean, caution * np.sqrt(own), draws))
+            center = row @ mean + p["optimism"] * np.sqrt(row @ covariance @ row)
+            samples.append(rng.normal(center, caution * np.sqrt(own), draws))
         mixed += share * np.bincount(np.argmax(samples, axis=0), minlength=len(space)) / draws
     expected = (1 - floor) * mixed + floor / len(space)
     stage = decision.stages[0]
@@ -198,7 +201,8 @@ def test_stage_pmfs_are_those_of_the_dense_model() -> None:
             row = np.zeros(len(mean))
             first = starts[unit] + d + columns.column
             row[first : first + 3] = np.array(encode_position(position([cell]))) / 65536
-            effects.append(rng.normal(row @ mean, caution * np.sqrt(row @ covariance @ row), draws))
+            sd = np.sqrt(row @ covariance @ row)
+            effects.append(rng.normal(row @ mean + p["optimism"] * sd, caution * sd, draws))
         parts.append(np.bincount(np.argmax(effects, axis=0), minlength=CELLS) / draws)
         samples = []
         for other in range(len(space)):
@@ -206,7 +210,8 @@ def test_stage_pmfs_are_those_of_the_dense_model() -> None:
             row[starts[other] : starts[other] + space.size(other)] = vector(other, best[other])
             own = row @ covariance @ row
             row[:d] += phi
-            samples.append(rng.normal(row @ mean, caution * np.sqrt(own), draws))
+            center = row @ mean + p["optimism"] * np.sqrt(row @ covariance @ row)
+            samples.append(rng.normal(center, caution * np.sqrt(own), draws))
         likelihood.append((1 - floor) * np.mean(np.argmax(samples, axis=0) == unit) + floor / len(space))
     posterior = weight * likelihood
     posterior /= posterior.sum()

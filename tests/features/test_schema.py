@@ -179,3 +179,39 @@ def test_enumerations_and_numbers_of_other_types_become_plain_values() -> None:
 
 
 PINNED = "ac4bfc5c79e06219c53a1a2125ba90f6"
+
+
+def test_quantiles_stand_in_the_document_and_others_keep_their_hash() -> None:
+    schema = ContextSchema(x=Numeric(quantiles=[0, 1, 10]))
+    assert ContextSchema.from_dict(schema.to_dict()) == schema
+    assert (schema["x"].low, schema["x"].high) == (0.0, 10.0)  # type: ignore[union-attr]
+    assert "quantiles" not in Numeric(0, 10).to_dict()
+    assert ContextSchema(x=Numeric(0, 10)) != schema
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"quantiles": [1]},
+        {"quantiles": "12"},
+        {"quantiles": [2, 1]},
+        {"quantiles": [1, 1]},
+        {"quantiles": [0, float("nan")]},
+        {"quantiles": [1, 2], "log": True},
+        {"quantiles": [1, 2], "low": 0},
+        {"quantiles": [0.0] * 1002},
+        {},
+    ],
+)
+def test_unusable_quantiles_are_refused(given: dict[str, object]) -> None:
+    with pytest.raises(SpecInvalid):
+        Numeric(**given)  # type: ignore[arg-type]
+
+
+def test_quantiles_are_taken_from_values_in_any_order() -> None:
+    assert Numeric.by_quantiles([9, 1, 5], steps=2).quantiles == (1.0, 5.0, 9.0)
+    assert Numeric.by_quantiles(range(100), steps=4).quantiles == (0.0, 25.0, 50.0, 74.0, 99.0)
+    with pytest.raises(SpecInvalid):
+        Numeric.by_quantiles([])
+    with pytest.raises(SpecInvalid):
+        Numeric.by_quantiles([1, 2], steps=0)

@@ -37,12 +37,13 @@ def posterior(
     """Mean, own and whole variance of every arm, and the log evidence, by dense linear algebra."""
     d = phi.shape[1]
     features = max(1, d - 1)
-    root = [0.3] + [0.10 / np.sqrt(features)] * (d - 1)
-    node = [0.10] + [0.15 / np.sqrt(features)] * (d - 1)
-    sd = np.array([*root, *node, *node, *[0.10] * 5, *node]) * ratio
+    main = np.sqrt(ratio)
+    root = [0.12] + [main * 0.05 / np.sqrt(features)] * (d - 1)
+    node = [main * 0.11] + [ratio * 0.12 / np.sqrt(features)] * (d - 1)
+    sd = np.array([*root, *node, *node, *[main * 0.10] * 5, *node])
     prior = np.diag(0.21 / sd**2)
     X = np.array([design(a, x) for a, x in zip(arm, phi, strict=True)])
-    y = reward - 0.5
+    y = reward - 0.65
     precision = prior + X.T @ X
     mean = np.linalg.solve(precision, X.T @ y)
     residual = 4.0 * 0.21 + y @ y - y @ X @ mean
@@ -56,7 +57,7 @@ def posterior(
     own[:, :d] = 0.0
     covariance = sigma2 * np.linalg.inv(precision)
     return (
-        0.5 + Q @ mean,
+        0.65 + Q @ mean,
         np.einsum("ij,jk,ik->i", own, covariance, own),
         np.einsum("ij,jk,ik->i", Q, covariance, Q),
         evidence,

@@ -53,7 +53,7 @@ def test_the_lemma_of_inverse_gap_weighting(seed: int, arms: int, exponent: floa
 def test_ridge_predictions_and_schedule(probe: Make, schedule: str) -> None:
     # Ridge 1, prior mean .5: n = 3, Σr = 2.5 → .75; n = 1, Σr = 0 → .25; untried .5. t = 4, E = 3.
     rows = [[3, 2.5, 2.25], [1, 0.0, 0.0], [0, 0, 0]]
-    square = probe("square_cb", 3, model="ridge", schedule=schedule, gamma=1.5).learn(rows)
+    square = probe("square_cb", 3, model="ridge", schedule=schedule, gamma=1.5, mean=0.5).learn(rows)
     gamma = 1.5 * np.sqrt(3 * 4) if schedule == "sqrt" else 1.5
     first, second = 1 / (3 + gamma * 0.5), 1 / (3 + gamma * 0.25)
     assert square.pmf() == pytest.approx([1 - first - second, first, second], rel=1e-13)
