@@ -10,10 +10,10 @@ interactions, and for each parameter the effects of its values (a cubic, for a r
 * a listed parameter: Thompson sampling among the effects of its values;
 * a range: the same among the effects at the middles of 9 cells, then of 9 cells inside the chosen one.
 
-In each stage the sampled effects are independent normals with their posterior marginals, moved up by
-``optimism`` of their sds, and the pmf is the
-exact integral. The two ratios of the prior are a hidden variable of the chain: each draw re-weighs them by
-Bayes' rule.
+In each stage the sampled effects are independent normals with their posterior marginals, and the pmf is the
+exact integral. Those of strategies are moved up by ``optimism`` of their sds; those of parameters are not:
+the least known values of a curve are its ends, and optimism would stay there. The two ratios of the prior are
+a hidden variable of the chain: each draw re-weighs them by Bayes' rule.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class StagedChooser:
             cells: tuple[int, ...] = ()
             for depth in range(DEPTH if isinstance(parameter.values, Range) else 1):
                 grid = self._grid(unit, number, cells)
-                moments = None if self._model is None else self._effects(unit, grid, self._model)
+                moments = None if self._model is None else self._model.effects(unit, grid.points)
                 stage = f"{self._space.units[unit]}.{parameter.name}" + (f"/{depth + 1}" if depth else "")
                 drawn = chain.draw(stage, grid.names, np.ones(len(grid.names), np.bool_), moments)
                 cells = (*cells, drawn)
@@ -140,13 +140,8 @@ class StagedChooser:
     def _strategies(self, phi: Sequence[int]) -> tuple[Floats, Floats] | None:
         if self._model is None:
             return None
-        means, owns, wholes = self._strategy_points(phi)
-        return means + self._model.optimism * np.sqrt(wholes), owns
-
-    def _effects(self, unit: int, grid: _Grid, model: FactoredModel) -> tuple[Floats, Floats]:
-        """Optimistic mean and own variance, each (R, V), of what a stage offers."""
-        means, variances = model.effects(unit, grid.points)
-        return means + model.optimism * np.sqrt(variances), variances
+        means, owns, _ = self._strategy_points(phi)
+        return means + self._model.optimism * np.sqrt(owns), owns
 
     def _strategy_points(self, phi: Sequence[int]) -> tuple[Floats, Floats, Floats]:
         """Mean, own and whole variance, each (R, S), of every strategy at its best parameter values."""

@@ -182,7 +182,7 @@ def test_stage_pmfs_are_those_of_the_dense_model() -> None:
             row[starts[unit] : starts[unit] + space.size(unit)] = vector(unit, best[unit])
             own = row @ covariance @ row
             row[:d] += phi
-            center = row @ mean + p["optimism"] * np.sqrt(row @ covariance @ row)
+            center = row @ mean + p["optimism"] * np.sqrt(own)
             samples.append(rng.normal(center, caution * np.sqrt(own), draws))
         mixed += share * np.bincount(np.argmax(samples, axis=0), minlength=len(space)) / draws
     expected = (1 - floor) * mixed + floor / len(space)
@@ -202,7 +202,7 @@ def test_stage_pmfs_are_those_of_the_dense_model() -> None:
             first = starts[unit] + d + columns.column
             row[first : first + 3] = np.array(encode_position(position([cell]))) / 65536
             sd = np.sqrt(row @ covariance @ row)
-            effects.append(rng.normal(row @ mean + p["optimism"] * sd, caution * sd, draws))
+            effects.append(rng.normal(row @ mean, caution * sd, draws))
         parts.append(np.bincount(np.argmax(effects, axis=0), minlength=CELLS) / draws)
         samples = []
         for other in range(len(space)):
@@ -210,7 +210,7 @@ def test_stage_pmfs_are_those_of_the_dense_model() -> None:
             row[starts[other] : starts[other] + space.size(other)] = vector(other, best[other])
             own = row @ covariance @ row
             row[:d] += phi
-            center = row @ mean + p["optimism"] * np.sqrt(row @ covariance @ row)
+            center = row @ mean + p["optimism"] * np.sqrt(own)
             samples.append(rng.normal(center, caution * np.sqrt(own), draws))
         likelihood.append((1 - floor) * np.mean(np.argmax(samples, axis=0) == unit) + floor / len(space))
     posterior = weight * likelihood
