@@ -77,8 +77,8 @@ def _scenario(name: str, replications: int) -> str:
 def _history(name: str, data: Path, replications: int) -> str:
     try:
         table, limit, rounds = _table(name, data)
-    except FileNotFoundError as error:
-        return f"| {name}: left out, {Path(error.filename).name} is absent |"
+    except FileNotFoundError as absent:
+        return f"| {name}: left out, {Path(absent.filename).name} is absent |"
     found = replay(
         table, list(POLICIES.values()), rounds=rounds, replications=replications, context_limit=limit
     )

@@ -90,7 +90,7 @@ class Numeric:
     interpolated; ``low`` and ``high`` are the first and the last. A number that is repeated (many values are
     equal) has the middle of its positions.
 
-    >>> Numeric(quantiles=[0, 1, 10, 1000]).high
+    >>> Numeric(quantiles=(0, 1, 10, 1000)).high
     1000.0
     """
 

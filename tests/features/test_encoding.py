@@ -227,7 +227,7 @@ def test_phi_is_bounded_begins_with_one_and_is_a_function_of_the_clean_context(*
 
 
 def test_quantiles_space_a_number_by_its_rank() -> None:
-    encode = Encoder(ContextSchema(x=Numeric(quantiles=[0, 1, 10, 1000]))).encode
+    encode = Encoder(ContextSchema(x=Numeric(quantiles=(0, 1, 10, 1000)))).encode
     third = 2 * ONE / 3
     found = [encode({"x": x})[1][1] for x in (0, 0.5, 1, 10, 505, 1000, -5, 5000)]
     expected = [-ONE, -ONE + third / 2, -ONE + third, ONE - third, ONE - third / 2, ONE, -ONE, ONE]
@@ -235,7 +235,7 @@ def test_quantiles_space_a_number_by_its_rank() -> None:
 
 
 def test_a_repeated_quantile_has_the_middle_of_its_positions() -> None:
-    encode = Encoder(ContextSchema(x=Numeric(quantiles=[0, 0, 0, 5, 7], optional=True))).encode
+    encode = Encoder(ContextSchema(x=Numeric(quantiles=(0, 0, 0, 5, 7), optional=True))).encode
     assert [encode({"x": x})[1][1:] for x in (0, 2.5, 5, 7)] == [
         [-ONE // 2, 0],
         [ONE // 4, 0],

@@ -182,7 +182,7 @@ PINNED = "ac4bfc5c79e06219c53a1a2125ba90f6"
 
 
 def test_quantiles_stand_in_the_document_and_others_keep_their_hash() -> None:
-    schema = ContextSchema(x=Numeric(quantiles=[0, 1, 10]))
+    schema = ContextSchema(x=Numeric(quantiles=(0, 1, 10)))
     assert ContextSchema.from_dict(schema.to_dict()) == schema
     assert (schema["x"].low, schema["x"].high) == (0.0, 10.0)  # type: ignore[union-attr]
     assert "quantiles" not in Numeric(0, 10).to_dict()
