@@ -1,4 +1,4 @@
-"""All SQL stands in ``sql/queries.sql``; here it gets its names."""
+"""All SQL stands in the files of ``sql/`` that are no migrations; here it gets its names."""
 
 from __future__ import annotations
 
@@ -20,9 +20,17 @@ _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
 @cache
 def _all() -> dict[str, str]:
-    text = (files(__package__) / "sql" / "queries.sql").read_text("utf-8")
-    parts = _NAME.split(text)[1:]
-    return {name: sql.strip().removesuffix(";") for name, sql in zip(parts[::2], parts[1::2], strict=True)}
+    found: dict[str, str] = {}
+    for path in (files(__package__) / "sql").iterdir():
+        if path.name[:4].isdigit() or not path.name.endswith(".sql"):
+            continue  # a migration
+        parts = _NAME.split(path.read_text("utf-8"))[1:]
+        for name, sql in zip(parts[::2], parts[1::2], strict=True):
+            if name in found:
+                message = f"two statements are named {name}"
+                raise ValueError(message)
+            found[name] = sql.strip().removesuffix(";")
+    return found
 
 
 def query(name: str) -> str:
