@@ -96,7 +96,7 @@ def compare(folder: Path, libraries: Sequence[str], options: argparse.Namespace)
     """Start every library, and print a table a case."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     print(f"Python {platform.python_version()}, {platform.machine()}; load average {load:.1f} before")
-    if load > 0.5:
+    if load > 1.0:  # what ran just before leaves up to 1 behind
         print("other work is running: these figures are preliminary")
     with ExitStack() as stack:
         started = [
