@@ -19,9 +19,15 @@ __all__ = [
     "DecisionUnknown",
     "DocumentInvalid",
     "EligibilityEmpty",
+    "ImportRejected",
     "InputInvalid",
+    "LogInvalid",
+    "LogUnreadable",
+    "LogUnwritable",
+    "NoOverlap",
     "NyxError",
     "OutcomeInvalid",
+    "PackageMissing",
     "RewardConflict",
     "RewardTooLate",
     "SchemaMismatch",
@@ -125,10 +131,46 @@ class TableInvalid(InputInvalid):
     code = "table_invalid"
 
 
+class LogInvalid(InputInvalid):
+    """Logged decisions, or the probabilities of a policy over them, are unusable."""
+
+    code = "log_invalid"
+
+
+class LogUnreadable(InputInvalid):
+    """A file of logged decisions cannot be read to its end."""
+
+    code = "log_unreadable"
+
+
+class LogUnwritable(InputInvalid):
+    """A file of logged decisions cannot be written."""
+
+    code = "log_unwritable"
+
+
+class ImportRejected(InputInvalid):
+    """Lines of a log cannot be imported, so none was."""
+
+    code = "import_rejected"
+
+
+class PackageMissing(NyxError):
+    """What was asked for needs a package that is not installed."""
+
+    code = "package_missing"
+
+
 class SupportMissing(NyxError):
     """The data cannot support the answer that was asked for."""
 
     code = "support_missing"
+
+
+class NoOverlap(SupportMissing):
+    """A target policy does what the logging policy never did."""
+
+    code = "no_overlap"
 
 
 class DecisionUnknown(NyxError, LookupError):
