@@ -1,4 +1,4 @@
-"""A stored bandit by its name, for commands that have no spec: the database says what it is."""
+"""A database, and a stored bandit by its name: commands have no spec, the database says what it is."""
 
 from __future__ import annotations
 
@@ -14,28 +14,43 @@ from ..persistence.rows import spec_from
 from ..persistence.store import Store
 from .settings import Settings
 
-__all__ = ["stored_bandit"]
+__all__ = ["database_address", "stored_bandit"]
+
+
+@asynccontextmanager
+async def database_address(dsn: str | None = None) -> AsyncIterator[str]:
+    """Give the DSN of the database that commands work on; the embedded server runs meanwhile if it is its.
+
+    dsn : by default ``NYX_DATABASE_URL``, and without that the embedded server.
+
+    Raises
+    ------
+    DatabaseUnavailable, DatabaseSetupFailed : the embedded server cannot be started.
+    """
+    settings = Settings.read()
+    address = dsn or settings.database_url
+    if address is not None:
+        yield address
+        return
+    server = await asyncio.to_thread(start, settings.data_home, binaries=settings.postgres_bin)
+    try:
+        yield server.dsn
+    finally:
+        await asyncio.to_thread(server.close)
 
 
 @asynccontextmanager
 async def stored_bandit(name: str | None, dsn: str | None = None) -> AsyncIterator[Store]:
     """Open the store of a bandit with the newest spec that it was opened with.
 
-    name : None where the database has one bandit. dsn : by default ``NYX_DATABASE_URL``, and without that the
-    embedded server.
+    name : None where the database has one bandit. dsn : as ``database_address`` takes it.
 
     Raises
     ------
     InputInvalid : no such bandit, or none is named and there are several.
     DatabaseUnavailable, DatabaseSetupFailed, SchemaMismatch : the database is of no use.
     """
-    settings = Settings.read()
-    address = dsn or settings.database_url
-    server = None
-    if address is None:
-        server = await asyncio.to_thread(start, settings.data_home, binaries=settings.postgres_bin)
-        address = server.dsn
-    try:
+    async with database_address(dsn) as address:
         pool = await connect(address, connections=2)
         try:
             with reaching():
@@ -45,9 +60,6 @@ async def stored_bandit(name: str | None, dsn: str | None = None) -> AsyncIterat
             yield Store(pool, spec_from(document))
         finally:
             await close_pool(pool)
-    finally:
-        if server is not None:
-            await asyncio.to_thread(server.close)
 
 
 def _chosen(name: str | None, names: list[str]) -> str:

@@ -27,12 +27,16 @@ _PLAIN = {
 
 
 class RowCheck:
-    """Checks the rows of a log, one after the other in the order of their numbers."""
+    """Checks the rows of a log, one after the other in the order of their numbers.
 
-    def __init__(self, specs: Mapping[str, BanditSpec], decisions: Sequence[Row]) -> None:
+    ``decisions``, ``histories`` : the stored decisions that the next rows are about, and the earlier rows
+    about them; the caller puts them there and takes them away. ``problem`` adds what it sees.
+    """
+
+    def __init__(self, specs: Mapping[str, BanditSpec]) -> None:
         self._specs = specs
-        self._decisions = {row["decision_id"]: row for row in decisions}
-        self._histories: dict[str, list[RewardRow]] = {}
+        self.decisions: dict[str, Row] = {}
+        self.histories: dict[str, list[RewardRow]] = {}
         self._adoptions: list[Adoption] = []
 
     @property
@@ -51,7 +55,7 @@ class RowCheck:
             same = given.digest == row["digest"]
         except (TypeError, ValueError, KeyError):
             return _CHANGED
-        history = self._histories.setdefault(given.decision_id, [])
+        history = self.histories.setdefault(given.decision_id, [])
         problem = self._content(given, same=same) or self._settled(given, history)
         history.append(given)
         return problem
@@ -77,11 +81,13 @@ class RowCheck:
         fixed = None if given.reward is None else reward_to_fixed(given.reward)
         if not same or fixed != given.units:
             return _CHANGED
-        decision = self._decisions.get(given.decision_id)
+        decision = self.decisions.get(given.decision_id)
         if decision is None:
             return "its decision is not stored"
-        told = (given.arm_id, given.epoch, given.encoding, list(given.phi))
-        if told != (decision["arm_id"], decision["epoch"], decision["encoding"], list(decision["phi"])):
+        told = (given.arm_id, given.epoch, given.encoding, list(given.phi), given.propensity)
+        chosen = 0.0 if decision["reason"] == "holdout" else decision["propensity"]
+        made = (decision["arm_id"], decision["epoch"], decision["encoding"], list(decision["phi"]), chosen)
+        if told != made:
             return "it differs from its decision"
         return None
 
@@ -90,7 +96,7 @@ class RowCheck:
             usual = all(getattr(given, name) == value for name, value in _PLAIN.items())
             return None if usual and not history else "its kind, source or revision is not what was written"
         spec = self._specs.get(given.priced_by)
-        decided = self._decisions[given.decision_id]
+        decided = self.decisions[given.decision_id]
         maker = self._specs.get(decided["spec_hash"])
         if spec is None or maker is None:
             return "its spec is not stored"

@@ -13,6 +13,8 @@ COMMANDS: Mapping[str, str] = {
     "demo": "watch a small, real orchestrator learn, and verify every decision",
     "replay": "let policies learn and choose on a table of recorded executions",
     "validate": "check policies against theory, published figures and independent computation",
+    "verify": "fold the stored log, derive every decision anew, and name the first row that differs",
+    "doctor": "look at the database, and say what is wrong and how to mend it",
     "reprice": "read all stored rewards under other weights, and see which arm would be best",
     "simulate": "let policies learn in worlds whose truth is known, and see what they lose on the way",
 }

@@ -1,0 +1,276 @@
+"""Check a section of a stored log, page by page: memory is bounded, however long the log is.
+
+Rows and decisions are walked together: behind row s stand all decisions that knew the rows up to s. What
+a row says of its decision is looked up among the decisions that came by lately, and in the database where it
+is not there: an outcome may come long after.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from ..bandit import BanditSpec
+from ..errors import NyxError
+from ..persistence.queries import Connection, query
+from ..persistence.rows import Row, log_row_from
+from ..persistence.store import StoredBlock
+from .decision_check import Walk
+from .row_check import RowCheck
+
+__all__ = ["Base", "Finding", "Found", "Section", "StoredSums", "walk_section"]
+
+_PAGE = 2000
+_RECENT = 10_000
+EVERYTHING = (1 << 62) - 1
+"""Beyond every number of a row."""
+SPECS, LOG, ADOPTIONS, DECISIONS, COUNTED, SUMS = range(6)
+
+Finding: TypeAlias = tuple[int, int, str, str]
+"""(what is looked at first, row, decision, what is wrong): the smallest is the first divergence."""
+StoredSums: TypeAlias = tuple[BanditSpec, int, list[StoredBlock]]
+"""A spec of an encoding, the row that its stored sums go up to, and the sums."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Rows ``first`` to ``last`` of a log, and the decisions that knew rows ``first − 1`` to ``known``.
+
+    A ``known`` beyond ``last`` says that no section comes behind this one, and nothing should be there.
+    """
+
+    first: int
+    last: int
+    known: int = EVERYTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """Sums of the rows 1 to ``seq``, by encoding and bucket length: where those rows are gone, a fold begins
+    behind them.
+    """
+
+    seq: int = 0
+    sums: Mapping[tuple[str, int], Sequence[StoredBlock]] = field(default_factory=dict)
+
+
+@dataclass
+class Found:
+    """What was seen in a section."""
+
+    decisions: int = 0
+    matched: int = 0
+    rows: int = 0
+    sums_match: bool = True
+    first: Finding | None = None
+    adopted: int = 0
+
+    def add(self, rank: int, row: int, decision: str, what: str) -> None:
+        """Note a divergence; the first one stays."""
+        finding = rank, row, decision, what
+        if self.first is None or finding < self.first:
+            self.first = finding
+
+    def join(self, other: Found) -> None:
+        """Take in what was seen in another section."""
+        self.decisions += other.decisions
+        self.matched += other.matched
+        self.rows += other.rows
+        self.sums_match = self.sums_match and other.sums_match
+        self.adopted = max(self.adopted, other.adopted)
+        if other.first is not None:
+            self.add(*other.first)
+
+
+async def walk_section(
+    connection: Connection,
+    bandit: str,
+    specs: Mapping[str, BanditSpec],
+    section: Section,
+    sums: Sequence[StoredSums],
+    base: Base | None = None,
+) -> Found:
+    """Check a section, on a connection inside a transaction whose reads agree with each other.
+
+    base : where the fold begins, if the rows before are gone; the section begins behind it.
+    """
+    several = len({spec.encoding for spec in specs.values()}) > 1
+    base = base or Base()
+    walking = _Walking(specs, section, sums, base)
+    adoptions = await connection.fetch(query("verify_adoptions"), bandit, section.first)
+    for row in adoptions:
+        walking.rows.problem(row)
+    begin = base.seq + 1
+    if section.first > begin:
+        before = await connection.cursor(query("verify_rows"), bandit, begin, section.first - 1, several)
+        while page := await before.fetch(_PAGE):
+            await asyncio.to_thread(walking.fold_only, page)
+    log = await connection.cursor(query("verify_rows"), bandit, section.first, section.last, several)
+    lowest = section.first - 1 if section.first > begin else -EVERYTHING
+    made = await connection.cursor(query("verify_decisions"), bandit, lowest, section.known)
+    decisions: list[Row] = []
+    while rows := await log.fetch(_PAGE):
+        while True:
+            decisions = decisions or list(await made.fetch(_PAGE))
+            here = [row for row in decisions if row["state_seq"] < rows[-1]["seq"]]
+            await asyncio.to_thread(walking.check_decisions, here, rows)
+            some_left = len(here) < len(decisions)
+            decisions = decisions[len(here) :]
+            if some_left or not here:
+                break
+        await asyncio.to_thread(walking.fold_rest, rows)
+        await _look_up(connection, bandit, walking.rows, rows)
+        await asyncio.to_thread(walking.check_rows, rows)
+    while decisions or (decisions := list(await made.fetch(_PAGE))):
+        await asyncio.to_thread(walking.check_decisions, decisions, [])
+        decisions = []
+    return walking.finished()
+
+
+async def _look_up(connection: Connection, bandit: str, check: RowCheck, rows: Sequence[Row]) -> None:
+    """Put the decisions that the rows are about, and the earlier rows about them, where the check looks."""
+    ids = sorted({row["decision_id"] for row in rows if row["decision_id"] is not None})
+    missing = [key for key in ids if key not in check.decisions]
+    if missing:
+        for row in await connection.fetch(query("decisions_by_id"), bandit, missing):
+            check.decisions[row["decision_id"]] = row
+    check.histories.clear()
+    for row in await connection.fetch(query("verify_earlier"), bandit, ids, rows[0]["seq"]):
+        try:
+            earlier = log_row_from(row)
+        except (TypeError, ValueError, KeyError):
+            continue  # it was named where it stands
+        check.histories.setdefault(row["decision_id"], []).append(earlier)
+
+
+class _Walking:
+    """The learners of all specs at one row, and what was found so far."""
+
+    def __init__(
+        self, specs: Mapping[str, BanditSpec], section: Section, sums: Sequence[StoredSums], base: Base
+    ) -> None:
+        self.rows, self._specs = RowCheck(specs), specs
+        self._walks = {
+            key: Walk(spec, base.seq, base.sums.get((spec.encoding, spec.bucket_rows), ()))
+            for key, spec in specs.items()
+            if base.seq == 0 or (spec.encoding, spec.bucket_rows) in base.sums
+        }
+        self._found = Found()
+        self._seq = base.seq
+        self._at = 0  # how many rows of the present page are folded
+        self._checked = section.first - 1
+        self._broken = self._gap = False
+        self._due: dict[int, list[StoredSums]] = {}
+        for spec, seq, blocks in sums:
+            if section.first <= seq <= section.last or seq > section.last < section.known:
+                self._due.setdefault(seq, []).append((spec, seq, blocks))
+            elif section.first == base.seq + 1 and seq == base.seq:
+                self._compare(spec, blocks)
+
+    def fold_only(self, rows: Sequence[Row]) -> None:
+        """Fold rows of earlier sections, which check them."""
+        self._fold_to(rows[-1]["seq"], rows)
+        self._at = 0
+
+    def check_decisions(self, decisions: Sequence[Row], rows: Sequence[Row]) -> None:
+        """Derive decisions anew, each behind the row that it knew; ``rows`` : the present page of the log."""
+        found = self._found
+        for row in decisions:
+            self._fold_to(row["state_seq"], rows)
+            walk = self._walks.get(row["spec_hash"])
+            problem = walk.problem(row) if walk else self._unknown(row["spec_hash"])
+            key, seq = row["decision_id"], row["state_seq"]
+            if problem is None:
+                found.matched += 1
+            else:
+                found.add(DECISIONS, seq, key, f"decision '{key}' (state_seq {seq}): {problem}")
+            self.rows.decisions[key] = row
+        found.decisions += len(decisions)
+        self._forget()
+
+    def fold_rest(self, rows: Sequence[Row]) -> None:
+        """Fold what is left of a page."""
+        self._fold_to(rows[-1]["seq"], rows)
+        self._at = 0
+
+    def check_rows(self, rows: Sequence[Row]) -> None:
+        """Check the rows of a page themselves; nothing behind a gap is looked at."""
+        self._found.rows += len(rows)
+        for row in rows:
+            number = self._checked + 1
+            if self._gap or row["seq"] != number:
+                if not self._gap:
+                    told = f"log row {number}: missing (row {row['seq']} follows row {number - 1})"
+                    self._found.add(LOG, number, "", told)
+                self._gap = True
+                break
+            problem = self.rows.problem(row)
+            if problem is not None:
+                whose = "" if row["decision_id"] is None else f" (decision '{row['decision_id']}')"
+                self._found.add(LOG, number, "", f"log row {number}{whose}: {problem}")
+            self._checked = number
+        self._forget()
+
+    def finished(self) -> Found:
+        """What was found, when all pages are through."""
+        for seq in self._due:
+            self._differ(f"the stored sums go up to row {seq}, which the log does not reach")
+        self._found.adopted = self.rows.adopted_seq
+        return self._found
+
+    def _unknown(self, spec_hash: str) -> str:
+        known = spec_hash in self._specs
+        return "rows were dropped that its encoding would need" if known else "its spec is not stored"
+
+    def _forget(self) -> None:
+        """Leave out all but the recent decisions; any number may have known one row, as in an import."""
+        recent = self.rows.decisions
+        if len(recent) > 2 * _RECENT:
+            for key in list(recent)[:-_RECENT]:
+                del recent[key]
+
+    def _fold_to(self, seq: int, rows: Sequence[Row]) -> None:
+        while not self._broken and self._seq < seq and self._at < len(rows):
+            self._fold(rows[self._at])
+            self._at += 1
+
+    def _fold(self, row: Row) -> None:
+        number = row["seq"]
+        if number != self._seq + 1:
+            self._broken = True
+            return
+        context = None if row["context"] is None else json.loads(row["context"])
+        try:
+            for walk in self._walks.values():
+                walk.absorb(row, context)
+        except (NyxError, TypeError, ValueError, KeyError, OverflowError) as error:
+            self._broken = True
+            self._found.add(
+                LOG, number, "~", f"log row {number}: it cannot be folded ({type(error).__name__})"
+            )
+            return
+        self._seq = number
+        for spec, _, blocks in self._due.pop(number, ()):
+            self._compare(spec, blocks)
+
+    def _compare(self, spec: BanditSpec, blocks: Sequence[StoredBlock]) -> None:
+        walk = self._walks.get(spec.spec_hash)
+        if walk is None:
+            return  # rows were dropped before its encoding was used: nobody restores these sums
+        fold = walk.fold
+        folded = {name: fold.statistics(name) for name in fold.names()}
+        found = {(arm, epoch, bucket): list(numbers) for arm, epoch, bucket, numbers in blocks}
+        for key in sorted(folded.keys() | found.keys()):
+            if folded.get(key) != found.get(key):
+                arm, epoch, bucket = key
+                self._differ(
+                    f"the stored sums of arm '{arm}', epoch {epoch}, bucket {bucket} differ from the log"
+                )
+                return
+
+    def _differ(self, told: str) -> None:
+        self._found.sums_match = False
+        self._found.add(SUMS, 0, "", told)

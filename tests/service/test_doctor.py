@@ -1,0 +1,178 @@
+"""``doctor`` tells what is wrong with a database, and changes nothing."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from nyx_learning import BanditSpec
+from nyx_learning.persistence.diagnosis import Finding
+from nyx_learning.persistence.embedded import EmbeddedServer
+from nyx_learning.service.cli import main
+from nyx_learning.service.doctor import Diagnosis, examine_database, examine_spool
+
+CHECKS = [
+    *("connection", "version", "role", "sessions", "migrations"),
+    *("fsync", "synchronous_commit", "full_page_writes"),
+    *("default_transaction_isolation", "default_transaction_read_only"),
+    *("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"),
+    *("indexes", "bloat", "lag", "transactions", "clock"),
+]
+
+
+def by_check(found: Diagnosis) -> dict[str, Finding]:
+    return {finding.check: finding for finding in found.findings}
+
+
+@pytest.fixture
+async def looked(open_engine: Any, spec: BanditSpec, database_dsn: str) -> Callable[..., Any]:
+    """A database with a bandit; looks at it, perhaps with settings of the session."""
+    await open_engine(spec)
+
+    async def look(**settings: str) -> dict[str, Finding]:
+        options = "%20".join(f"-c{name}%3D{value}" for name, value in settings.items())
+        return by_check(
+            await examine_database(f"{database_dsn}&options={options}" if settings else database_dsn)
+        )
+
+    return look
+
+
+async def test_a_sound_database(looked: Any) -> None:
+    found = await looked()
+    assert list(found) == CHECKS
+    # The server of the tests runs without fsync, and doctor says so.
+    assert {check for check, finding in found.items() if finding.state != "ok"} == {
+        "fsync",
+        "synchronous_commit",
+        "full_page_writes",
+    }
+    assert all((finding.fix is None) == (finding.state == "ok") for finding in found.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "state"),
+    [
+        ("default_transaction_isolation", "serializable", "fail"),
+        ("default_transaction_read_only", "on", "fail"),
+        ("statement_timeout", "2s", "warn"),
+        ("statement_timeout", "30s", "ok"),
+        ("lock_timeout", "500", "warn"),
+        ("lock_timeout", "1min", "ok"),
+        ("synchronous_commit", "remote_apply", "ok"),
+    ],
+)
+async def test_settings(looked: Any, name: str, value: str, state: str) -> None:
+    assert (await looked(**{name: value}))[name].state == state
+
+
+async def test_nobody_answers() -> None:
+    found = await examine_database("postgresql://me:hunter2@127.0.0.1:1/x")
+    assert [finding.check for finding in found.findings] == ["connection"]
+    assert not found.ok
+    assert "hunter2" not in json.dumps(found.to_dict())
+
+
+async def test_an_unreadable_dsn_is_not_repeated() -> None:
+    found = await examine_database("postgresql://me:hunter2@localhost:port/x")
+    assert not found.ok
+    assert "hunter2" not in json.dumps(found.to_dict())
+
+
+async def test_a_database_without_the_schema_is_left_as_it_is(database_dsn: str, sql: Any) -> None:
+    found = by_check(await examine_database(database_dsn))
+    assert found["migrations"].state == "fail"
+    assert "0001_initial" in found["migrations"].found
+    assert "indexes" not in found
+    assert await sql("SELECT 1 FROM pg_namespace WHERE nspname = 'nyx'") == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "state", "told"),
+    [
+        ("INSERT INTO nyx.migration VALUES (9999, 'later', 'x')", "fail", "9999_later"),
+        ("UPDATE nyx.migration SET checksum = 'x' WHERE number = 1", "fail", "0001_initial"),
+        (
+            "DELETE FROM nyx.migration WHERE number = (SELECT max(number) FROM nyx.migration)",
+            "warn",
+            "not applied",
+        ),
+    ],
+)
+async def test_migrations(looked: Any, sql: Any, statement: str, state: str, told: str) -> None:
+    await sql(statement)
+    finding = (await looked())["migrations"]
+    assert finding.state == state
+    assert told in finding.found
+
+
+async def test_a_missing_index(looked: Any, sql: Any) -> None:
+    await sql("DROP INDEX nyx.decision_by_state")
+    finding = (await looked())["indexes"]
+    assert finding.state == "fail"
+    assert "decision (bandit, state_seq)" in finding.found
+
+
+async def test_sums_that_are_far_behind(looked: Any, sql: Any) -> None:
+    await sql("UPDATE nyx.bandit SET last_seq = 300000")
+    finding = (await looked())["lag"]
+    assert finding.state == "warn"
+    assert "300,000 rows" in finding.found
+
+
+async def test_a_clock_that_is_off(looked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for ahead, state in ((3.0, "warn"), (-100.0, "fail")):
+        with monkeypatch.context() as patched:
+            patched.setattr(
+                "nyx_learning.persistence.diagnosis._now", lambda ahead=ahead: time.time() + ahead
+            )
+            assert (await looked())["clock"].state == state
+
+
+async def test_a_reader_is_told_what_it_may_not_see(
+    database_dsn: str, open_engine: Any, spec: BanditSpec
+) -> None:
+    """Every check answers for itself: the others go on."""
+    await open_engine(spec)
+    connection = await asyncpg.connect(database_dsn)
+    await connection.execute("CREATE ROLE doctor_blind LOGIN")
+    try:
+        found = by_check(await examine_database(f"{database_dsn}&options=-crole%3Ddoctor_blind"))
+    finally:
+        await connection.execute("DROP ROLE doctor_blind")
+        await connection.close()
+    assert found["migrations"].state == "fail"
+    assert "InsufficientPrivilege" in found["migrations"].found
+    assert found["clock"].state == "ok"
+
+
+def test_a_spool(tmp_path: Path) -> None:
+    spool = tmp_path / "spool"
+    assert examine_spool(spool)[0].state == "ok"
+    spool.mkdir(mode=0o700)
+    assert examine_spool(spool)[0].state == "ok"
+    (spool / "a").write_bytes(b"x" * 10)
+    assert examine_spool(spool)[0].state == "ok"
+    os.utime(spool / "a", (1e9, 1e9))
+    assert examine_spool(spool)[0].state == "warn"
+    spool.chmod(0o755)
+    (finding,) = examine_spool(spool)
+    assert (finding.state, "0755" in finding.found) == ("fail", True)
+
+
+def test_the_command(
+    postgres_server: EmbeddedServer, database_dsn: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["doctor", "--dsn", database_dsn, "--json"]) == 1  # fsync is off, and no schema is there
+    said = json.loads(capsys.readouterr().out)
+    assert said["ok"] is False
+    assert {"check", "state", "found", "fix"} == set(said["findings"][0])
+    assert main(["doctor", "--dsn", database_dsn]) == 1
+    text = capsys.readouterr().out
+    assert "fail  fsync" in text
+    assert "fix: ALTER SYSTEM SET fsync = on" in text
