@@ -15,10 +15,13 @@ from ..features import Value
 from .choice import TOTAL
 from .parameters import ParameterValue
 
-__all__ = ["ARM_STAGE", "Beliefs", "Decision", "Receipt", "Stage", "VerifyReport", "product"]
+__all__ = ["ARM_STAGE", "IMPORTED", "Beliefs", "Decision", "Receipt", "Stage", "VerifyReport", "product"]
 
 ARM_STAGE = "arm"
 """Name of the stage that chooses among all listed arms."""
+
+IMPORTED = "imported"
+"""Mode of a decision that was made elsewhere; its reason too, where nobody said another."""
 
 
 class Stage(NamedTuple):
@@ -53,13 +56,15 @@ class Decision(NamedTuple):
     decision_id : idempotency key, and key of the draw.
     context : as given, validated. phi : its encoding, integers in units of 2⁻¹⁶.
     eligible : indices of the arms that could be chosen; None for all.
-    stages : the draws, in their order; the last one chooses the arm.
+    stages : the draws, in their order; the last one chooses the arm. Empty for an imported decision whose pmf
+        was not logged.
     arm, arm_id, strategy, parameters : what was chosen; ``arm`` is its index in the spec.
-    propensity : probability of the choice: the product over the stages; never 0.
+    propensity : probability of the choice: the product over the stages. Never 0, but for an imported decision
+        whose propensity is unknown.
     epoch : the arm's epoch, which the reward will join.
     reason : ``policy``, ``holdout`` (served the baseline arm), ``conservative`` (the same, to keep what it
-        earns), or ``only_arm`` (nothing else was eligible).
-    mode : ``normal``, or how the engine was impaired when it decided.
+        earns), ``only_arm`` (nothing else was eligible), or ``imported`` (not known).
+    mode : ``normal``, or how the engine was impaired when it decided; ``imported``: another did.
     spec_hash, state_seq : the spec, and the last row of the log that was known.
     time : seconds since 1970, as passed in; None without a clock.
     """
@@ -85,7 +90,7 @@ class Decision(NamedTuple):
     @property
     def pmf(self) -> tuple[int, ...]:
         """Mass of every arm of the spec, in its order, in units of 2⁻³²: the last stage's pmf."""
-        return self.stages[-1].pmf
+        return self.stages[-1].pmf if self.stages else ()
 
     @property
     def digest(self) -> str:
@@ -149,15 +154,20 @@ class Beliefs:
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """Outcome of re-deriving a log: how many decisions, how many matched, and the first that did not."""
+    """Outcome of re-deriving a log: how many decisions, how many matched, and the first that did not.
+
+    imported : decisions that were made elsewhere and are sound: nothing can derive them anew.
+    """
 
     decisions: int
     matched: int
     rewards: int
     sums_match: bool
     first_divergence: str | None
+    imported: int = 0
 
     @property
     def ok(self) -> bool:
-        """True where every decision and the sums were re-derived bit for bit."""
-        return self.sums_match and self.matched == self.decisions and self.first_divergence is None
+        """True where every decision but the imported ones, and the sums were re-derived bit for bit."""
+        sound = self.matched + self.imported == self.decisions
+        return self.sums_match and sound and self.first_divergence is None

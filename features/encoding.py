@@ -108,6 +108,8 @@ class Encoder:
         except KeyError:
             self._check_keys(clean)
             raise
+        if len(clean) != self._count:  # an unknown key may stand in for an optional one that is left out
+            self._check_keys(clean)
         return clean, phi
 
     def _check_keys(self, context: Mapping[str, Value]) -> None:

@@ -165,6 +165,12 @@ def test_missing_keys_are_named(key: str) -> None:
         Encoder(FULL).encode({**context, "more": 1})
 
 
+def test_an_unknown_key_does_not_pass_for_an_optional_one() -> None:
+    schema = ContextSchema(task=Categorical(["code"]), size=Numeric(0, 1, optional=True))
+    with pytest.raises(ContextInvalid, match=r"unknown keys \['more'\], missing keys \[\]"):
+        Encoder(schema).encode({"task": "code", "more": 1})
+
+
 @pytest.mark.parametrize("context", [None, [], "task", 3, [("task", "coding")]])
 def test_only_mappings_are_contexts(context: Any) -> None:
     with pytest.raises(ContextInvalid, match="not a mapping"):
