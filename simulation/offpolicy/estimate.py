@@ -45,7 +45,8 @@ METHODS: tuple[Method, ...] = (
     "none",
 )
 
-_ESS_MIN = 50.0
+_ESS_MIN = 100.0
+"""Below, normal and bootstrap intervals come to cover a few points less than they say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,8 +197,8 @@ class Accumulator:
             self._largest,
             self._positive / self.rows,
             self.rows,
-            (f"effective sample size {ess:.1f}: a normal interval needs about 50 to hold",)
-            if ess < 50.0
+            (f"effective sample size {ess:.1f}: a normal interval needs about 100 to hold",)
+            if ess < 100.0
             else (),
         )
 
