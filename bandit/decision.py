@@ -10,12 +10,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ..canonical import digest
+from ..canonical import canonical_json, hashed, number, quoted
 from ..features import Value
 from .choice import TOTAL
 from .parameters import ParameterValue
 
-__all__ = ["ARM_STAGE", "IMPORTED", "Beliefs", "Decision", "Receipt", "Stage", "VerifyReport", "product"]
+__all__ = [
+    "ARM_STAGE",
+    "IMPORTED",
+    "Beliefs",
+    "Decision",
+    "DecisionText",
+    "Receipt",
+    "Stage",
+    "VerifyReport",
+    "product",
+]
 
 ARM_STAGE = "arm"
 """Name of the stage that chooses among all listed arms."""
@@ -46,6 +56,21 @@ def product(stages: Sequence[Stage]) -> float:
     for stage in stages:
         propensity *= stage.pmf[stage.chosen] / TOTAL
     return propensity
+
+
+class DecisionText(NamedTuple):
+    """A decision as canonical JSON spells it: spelled once for the columns and the hash.
+
+    ``context``, ``stages`` : as JSON, the stages without the one over listed arms. ``phi``, ``eligible``,
+    ``pmf`` : their numbers with commas between them.
+    """
+
+    context: str
+    phi: str
+    eligible: str | None
+    stages: str
+    pmf: str
+    digest: str
 
 
 class Decision(NamedTuple):
@@ -95,7 +120,32 @@ class Decision(NamedTuple):
     @property
     def digest(self) -> str:
         """Hash of the whole decision."""
-        return digest(self.to_dict())
+        return self.spelled().digest
+
+    def spelled(self) -> DecisionText:
+        """The decision as canonical JSON spells it; the digest is that of ``to_dict``."""
+        context = canonical_json(dict(self.context))
+        phi = ",".join(map(str, self.phi))
+        eligible = None if self.eligible is None else ",".join(map(str, self.eligible))
+        allowed = "null" if eligible is None else f"[{eligible}]"
+        stages, kept, pmf = [], [], ""
+        for stage in self.stages:
+            pmf = ",".join(map(str, stage.pmf))
+            listed = stage.name == ARM_STAGE
+            names = "null" if listed else canonical_json(list(stage.names))
+            stages.append(
+                f'{{"chosen":{stage.chosen},"name":{quoted(stage.name)},"names":{names},"pmf":[{pmf}]}}'
+            )
+            if not listed:
+                kept.append(stages[-1])
+        text = (
+            f'{{"arm":{quoted(self.arm_id)},"bandit":{quoted(self.bandit)},"context":{context}'
+            f',"decision_id":{quoted(self.decision_id)},"eligible":{allowed},"epoch":{self.epoch}'
+            f',"mode":{quoted(self.mode)},"phi":[{phi}],"propensity":{number(self.propensity)}'
+            f',"reason":{quoted(self.reason)},"spec_hash":{quoted(self.spec_hash)}'
+            f',"stages":[{",".join(stages)}],"state_seq":{self.state_seq},"time":{number(self.time)}}}'
+        )
+        return DecisionText(context, phi, eligible, f"[{','.join(kept)}]", pmf, hashed(text))
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON. The names of the stage over all arms are left to the spec."""

@@ -18,7 +18,6 @@ from __future__ import annotations
 import json
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from heapq import merge
 from itertools import accumulate
 from types import UnionType
@@ -285,7 +284,7 @@ def _row(document: Mapping[str, Any], seq: int, decision: Decision, spec: Bandit
         raise _damaged(f"row {seq}, of kind {values['kind']!r} and {values['units']} units")
     RewardState(values["state"])
     draft = RewardRow.bare(decision, spec.encoding, values["reported_at"], values["kind"])
-    row = replace(draft, seq=seq, outcome=outcome, pricing=_a(document, "pricing", dict), **values)
+    row = draft._replace(seq=seq, outcome=outcome, pricing=_a(document, "pricing", dict), **values)
     if set(document) != set(_row_document(row)):
         raise _damaged(f"row {seq}, with fields {sorted(document)}")
     return row

@@ -5,10 +5,10 @@ the bandit's sequence.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from ..canonical import digest
+from ..canonical import canonical_json, digest, hashed, number, quoted
 from ..rewards import Adoption, Outcome, Reward
 from .decision import Decision
 from .fixed_point import reward_to_fixed
@@ -24,6 +24,7 @@ __all__ = [
     "LogRow",
     "OtherRow",
     "RewardRow",
+    "RowText",
 ]
 
 REPORT, EXPIRY, ABANDONMENT, RETRACTION = "reward", "expiry", "abandonment", "retraction"
@@ -31,8 +32,25 @@ REPRICING = "repricing"
 """Kinds of rows that concern one decision's reward; a correction is a report with a revision above 0."""
 
 
-@dataclass(frozen=True, slots=True)
-class RewardRow:
+class RowText(NamedTuple):
+    """A row as canonical JSON spells it, but for its number: spelled once for the columns and the hash.
+
+    ``phi`` : its numbers with commas between them. ``outcome``, ``pricing`` : as JSON. ``before``,
+    ``behind`` : the row as JSON, around its number.
+    """
+
+    phi: str
+    outcome: str | None
+    pricing: str
+    before: str
+    behind: str
+
+    def digest(self, seq: int) -> str:
+        """Hash of the row with this number."""
+        return hashed(f"{self.before}{seq}{self.behind}")
+
+
+class RewardRow(NamedTuple):
     """One row that concerns a decision's reward, as it is appended to the log; ``seq`` is 0 until it has a
     number.
 
@@ -123,7 +141,7 @@ class RewardRow:
 
     def numbered(self, seq: int) -> RewardRow:
         """Return the same row with its number."""
-        return replace(self, seq=seq)
+        return self._replace(seq=seq)
 
     @property
     def stands_at(self) -> int:
@@ -150,35 +168,33 @@ class RewardRow:
     @property
     def digest(self) -> str:
         """Hash of the whole row."""
-        further = {
-            "kind": (self.kind, REPORT),
-            "source": (self.source, ""),
-            "identifier": (self.identifier, ""),
-            "revision": (self.revision, 0),
-            "state": (self.state, "final"),
-            "taken": (self.taken, None),
-            "place": (self.place, 0),
-            "priced_by": (self.priced_by, None),
-        }
-        return digest(
-            {
-                "bandit": self.bandit,
-                "seq": self.seq,
-                "decision_id": self.decision_id,
-                "arm_id": self.arm_id,
-                "epoch": self.epoch,
-                "encoding": self.encoding,
-                "phi": list(self.phi),
-                "propensity": self.propensity,
-                "units": self.units,
-                "reward": self.reward,
-                "outcome": self.outcome,
-                "pricing": self.pricing,
-                "reported_at": self.reported_at,
-                # Left out where they say nothing: rows of a log without them keep their hash.
-                **{name: value for name, (value, usual) in further.items() if value != usual},
-            }
+        return self.spelled().digest(self.seq)
+
+    def spelled(self) -> RowText:
+        """The row as canonical JSON spells it: ``digest(row)`` of the fields by their sorted names.
+
+        Fields that say nothing are left out: rows of a log without them keep their hash.
+        """
+        phi = ",".join(map(str, self.phi))
+        outcome = None if self.outcome is None else canonical_json(self.outcome)
+        pricing = canonical_json(self.pricing)
+        identifier = f'"identifier":{quoted(self.identifier)},' if self.identifier else ""
+        kind = f'"kind":{quoted(self.kind)},' if self.kind != REPORT else ""
+        place = f'"place":{self.place},' if self.place else ""
+        priced_by = f'"priced_by":{quoted(self.priced_by)},' if self.priced_by is not None else ""
+        revision = f'"revision":{self.revision},' if self.revision else ""
+        source = f'"source":{quoted(self.source)},' if self.source else ""
+        state = f'"state":{quoted(self.state)},' if self.state != "final" else ""
+        taken = f'"taken":{self.taken},' if self.taken is not None else ""
+        before = (
+            f'{{"arm_id":{quoted(self.arm_id)},"bandit":{quoted(self.bandit)}'
+            f',"decision_id":{quoted(self.decision_id)},"encoding":{quoted(self.encoding)},"epoch":{self.epoch}'
+            f',{identifier}{kind}"outcome":{outcome or "null"},"phi":[{phi}],{place}{priced_by}'
+            f'"pricing":{pricing},"propensity":{number(self.propensity)},"reported_at":{number(self.reported_at)}'
+            f',{revision}"reward":{number(self.reward)},"seq":'
         )
+        units = "null" if self.units is None else str(self.units)
+        return RowText(phi, outcome, pricing, before, f',{source}{state}{taken}"units":{units}}}')
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ reading it with that age. A retraction takes it from there.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from ..errors import RewardConflict
 from ..rewards import (
@@ -92,7 +91,7 @@ def settle(
         return _repriced(draft, history, decision, spec, references)
     if not history and draft.units is not None and draft.revision == 0 and references is None:
         # The usual case: one report, priced already.
-        return draft if draft.priced_by == spec.spec_hash else replace(draft, priced_by=spec.spec_hash)
+        return draft if draft.priced_by == spec.spec_hash else draft._replace(priced_by=spec.spec_hash)
     priced: list[Reward] = []
 
     def worth(outcome: Outcome) -> float:
@@ -104,17 +103,17 @@ def settle(
     if draft.kind == EXPIRY:
         priced.append(Reward(spec.reward.default, {}, (), spec.reward.version))
     pricing = priced[-1].to_dict() if priced else draft.pricing
-    moved = replace(draft, pricing=pricing, state=ledger.state.value)
+    moved = draft._replace(pricing=pricing, state=ledger.state.value)
     return _placed(moved, ledger.contribution, history, spec)
 
 
 def draft_of(row: RewardRow) -> RewardRow:
     """The draft that a row once was, without a price: so it is priced anew."""
-    bare = replace(row, seq=0, units=None, reward=None, state="final", taken=None, place=0, priced_by=None)
+    bare = row._replace(seq=0, units=None, reward=None, state="final", taken=None, place=0, priced_by=None)
     if row.kind == REPORT and row.outcome is None:
         own = Reward(row.pricing["value"], {}, (), row.pricing["reward_fn_version"])
-        return replace(bare, pricing=own.to_dict())
-    return replace(bare, pricing={})
+        return bare._replace(pricing=own.to_dict())
+    return bare._replace(pricing={})
 
 
 def _repriced(
@@ -133,7 +132,7 @@ def _repriced(
             fix="leave the row out",
         )
     reward = price(outcome, spec.reward, context=decision.context, reference=references)
-    changed = replace(draft, pricing=reward.to_dict(), state=history[-1].state)
+    changed = draft._replace(pricing=reward.to_dict(), state=history[-1].state)
     return _placed(changed, reward.value, history, spec)
 
 
@@ -141,8 +140,7 @@ def _placed(
     row: RewardRow, contribution: float | None, history: Sequence[RewardRow], spec: BanditSpec
 ) -> RewardRow:
     taken = history[-1].units if history else None
-    return replace(
-        row,
+    return row._replace(
         reward=contribution,
         units=None if contribution is None else reward_to_fixed(contribution),
         taken=taken,

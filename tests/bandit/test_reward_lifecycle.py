@@ -269,7 +269,7 @@ def test_rows_that_do_not_follow_are_found() -> None:
     bandit.update_reward("d0", reward=0.5)
     bandit.update_reward("d0", reward=0.75, corrects=0)
     row = bandit.rows[0]
-    for other in (replace(row, state="final"), replace(row, revision=2), replace(row, priced_by="?")):
+    for other in (row._replace(state="final"), row._replace(revision=2), row._replace(priced_by="?")):
         bandit.rows[0] = bandit._rows_of["d0"][0] = other
         report = bandit.verify()
         assert not report.ok

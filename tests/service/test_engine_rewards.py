@@ -344,7 +344,7 @@ async def test_rows_from_before_they_had_a_life(
     await ready(engine, contexts, 6, 4)
     for (key,) in await sql("SELECT decision_id FROM nyx.log"):
         (row,) = (await engine.rewards(key)).rows
-        old = replace(row, priced_by=None).digest
+        old = row._replace(priced_by=None).digest
         await sql("UPDATE nyx.log SET priced_by = NULL, digest = $1 WHERE decision_id = $2", old, key)
     await sql("INSERT INTO nyx.abandoned (bandit, decision_id) VALUES ('orchestration', 'wf-5')")
     assert (await engine.verify()).ok
@@ -377,7 +377,7 @@ async def test_changed_rows_of_every_kind_are_named(
         )
         rows = (await engine.rewards(before[3])).rows
         row = next(row for row in rows if row.seq == seq)
-        for changed in (replace(row, state="late"), replace(row, place=row.place + 1)):
+        for changed in (row._replace(state="late"), row._replace(place=row.place + 1)):
             await sql(
                 "UPDATE nyx.log SET state = $2, place = $3, digest = $4 WHERE seq = $1",
                 seq,

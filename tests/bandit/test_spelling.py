@@ -1,0 +1,121 @@
+"""Rows and decisions are spelled by hand, piece by piece: to the letter what canonical JSON says."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nyx_learning.bandit import Decision, Stage
+from nyx_learning.bandit.decision import ARM_STAGE
+from nyx_learning.bandit.log import RewardRow
+from nyx_learning.canonical import canonical_json, digest, number, quoted
+
+USUAL = {
+    "kind": "reward",
+    "source": "",
+    "identifier": "",
+    "revision": 0,
+    "state": "final",
+    "taken": None,
+    "place": 0,
+    "priced_by": None,
+}
+TEXT = st.text(max_size=8)
+FLOAT = st.floats(allow_nan=False, allow_infinity=False)
+VALUE = st.none() | st.booleans() | st.integers() | FLOAT | TEXT | st.lists(FLOAT)
+JSON = st.dictionaries(TEXT, VALUE, max_size=4)
+PHI = st.lists(st.integers(-(2**31), 2**31 - 1), min_size=1, max_size=5).map(tuple)
+WHOLE = st.integers(0, 2**40)
+
+ROWS = st.builds(
+    RewardRow,
+    bandit=TEXT,
+    seq=WHOLE,
+    decision_id=TEXT,
+    arm_id=TEXT,
+    epoch=WHOLE,
+    encoding=TEXT,
+    phi=PHI,
+    propensity=FLOAT,
+    units=st.none() | WHOLE,
+    reward=st.none() | FLOAT,
+    outcome=st.none() | JSON,
+    pricing=JSON,
+    reported_at=st.none() | FLOAT,
+    kind=st.sampled_from(["reward", "expiry", 'x"\\\n']),
+    source=st.just("") | TEXT,
+    identifier=st.just("") | TEXT,
+    revision=st.just(0) | WHOLE,
+    state=st.sampled_from(["final", "late"]),
+    taken=st.none() | WHOLE,
+    place=st.just(0) | WHOLE,
+    priced_by=st.none() | TEXT,
+)
+STAGES = st.builds(
+    Stage,
+    name=st.sampled_from([ARM_STAGE, "cohort", "stränge"]),
+    names=st.lists(TEXT, max_size=3).map(tuple),
+    pmf=st.lists(WHOLE, max_size=3).map(tuple),
+    chosen=st.integers(0, 3),
+)
+DECISIONS = st.builds(
+    Decision,
+    bandit=TEXT,
+    decision_id=TEXT,
+    context=JSON,
+    phi=PHI,
+    eligible=st.none() | st.lists(st.integers(0, 9), max_size=3).map(tuple),
+    stages=st.lists(STAGES, min_size=1, max_size=3).map(tuple),
+    arm=st.integers(0, 9),
+    arm_id=TEXT,
+    strategy=TEXT,
+    parameters=st.just({}),
+    propensity=FLOAT,
+    epoch=WHOLE,
+    reason=TEXT,
+    mode=TEXT,
+    spec_hash=TEXT,
+    state_seq=WHOLE,
+    time=st.none() | FLOAT,
+)
+
+
+@settings(derandomize=True, max_examples=150, deadline=None)
+@given(ROWS)
+def test_a_row_has_the_digest_of_its_fields(row: RewardRow) -> None:
+    fields: dict[str, Any] = {**row._asdict(), "phi": list(row.phi)}
+    said = {name: value for name, value in fields.items() if name not in USUAL or value != USUAL[name]}
+    assert row.digest == digest(said)
+    text = row.spelled()
+    assert json.loads(f"{text.before}{row.seq}{text.behind}") == said
+    assert text.pricing == canonical_json(row.pricing)
+    assert text.outcome == (None if row.outcome is None else canonical_json(row.outcome))
+
+
+@settings(derandomize=True, max_examples=150, deadline=None)
+@given(DECISIONS)
+def test_a_decision_has_the_digest_of_its_document(decision: Decision) -> None:
+    assert decision.digest == digest(decision.to_dict())
+    text = decision.spelled()
+    kept = [stage for stage in decision.to_dict()["stages"] if stage["name"] != ARM_STAGE]
+    assert text.stages == canonical_json(kept)
+    assert text.context == canonical_json(decision.context)
+    assert json.loads(f"[{text.pmf}]") == list(decision.pmf)
+
+
+@pytest.mark.parametrize("value", [0.0, -0.0, 1e22, 5e-324, 0.1, None, 3, True])
+def test_numbers_as_canonical_json_spells_them(value: float | None) -> None:
+    assert number(value) == canonical_json(value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_what_is_no_number_is_refused(value: float) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        number(value)
+
+
+def test_strings_as_canonical_json_spells_them() -> None:
+    text = "".join(map(chr, [*range(256), 0x2028, 0x1F600, 0xD800]))
+    assert quoted(text) == canonical_json(text)
