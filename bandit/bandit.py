@@ -12,6 +12,7 @@ from ..rewards import Outcome, Reward
 from ..rewards.lifecycle import expired_by
 from . import document
 from .decision import Beliefs, Decision, Receipt, VerifyReport
+from .events import EventRow
 from .fixed_point import reward_to_fixed
 from .history import HistoryRow, Triple, read_history
 from .learner import Learner, checked_id, checked_time
@@ -19,6 +20,7 @@ from .log import ABANDONMENT, EXPIRY, RETRACTION, RewardRow
 from .reports import Reported, RewardStatus, draft_report, priced_report, receipt_of, status_of
 from .settle import draft_of, ledger_of, settle
 from .spec import BanditSpec
+from .watch import Observation, Watch
 
 __all__ = ["Bandit"]
 
@@ -55,7 +57,10 @@ class Bandit:
         """All other rows: corrections, parts, retractions, expiries, abandonments; in the same sequence."""
         self._rows_of: dict[str, list[RewardRow]] = {}
         self.history: list[HistoryRow] = []
-        """Every row of history learned; in the same sequence."""
+        """Every row of history learned; in the same sequence. Monitors do not watch it."""
+        self.events: list[EventRow] = []
+        """What the spec's monitors concluded: alarms and new epochs; in the same sequence."""
+        self._watch = None if spec.monitors is None else Watch(spec)
 
     @property
     def seq(self) -> int:
@@ -156,6 +161,8 @@ class Bandit:
         self.receipts[key] = receipt
         if outcome is not None:
             self.outcomes[key] = outcome
+        if self._watch is not None:
+            self._conclude(self._watch.observe(_observation(known, units, receipt.seq, outcome)))
         return receipt
 
     def learn_history(self, rows: Iterable[Triple]) -> range:
@@ -182,6 +189,8 @@ class Bandit:
         for seq, row in enumerate(checked, start=first):
             learner.absorb_history(row, seq)
             self.history.append(row._replace(seq=seq))
+            if self._watch is not None:
+                self._watch.skip(seq)
         return range(first, first + len(checked))
 
     def retract(self, decision: Decision | str, *, time: float | None = None) -> Receipt:
@@ -238,7 +247,7 @@ class Bandit:
     def verify(self) -> VerifyReport:
         """Fold the ledger anew and re-derive every decision from what was known when it was made."""
         fresh = Learner(self.spec)
-        rewards = document.in_sequence(self.receipts, self.rows, self.history)
+        rewards = document.in_sequence(self.receipts, self.rows, self.history, self.events)
         matched, divergence = 0, None
         for name, decision in sorted(self.decisions.items(), key=lambda item: item[1].state_seq):
             problem = self._fold(fresh, rewards, decision.state_seq) or _rederived(fresh, decision)
@@ -248,8 +257,8 @@ class Bandit:
                 matched += 1
             elif divergence is None:
                 divergence = f"decision '{decision.decision_id}': {problem}"
-        count = len(self.receipts) + len(self.rows) + len(self.history)
-        problem = self._fold(fresh, rewards, count) or self._settled_again()
+        count = len(self.receipts) + len(self.rows) + len(self.history) + len(self.events)
+        problem = self._fold(fresh, rewards, count) or self._settled_again() or self._watched_again()[1]
         same = problem is None and fresh.sums.digest() == self.learner.sums.digest()
         if not same and divergence is None:
             divergence = problem or "the sums"
@@ -266,6 +275,7 @@ class Bandit:
                 self.outcomes,
                 self.rows,
                 self.history,
+                self.events,
             )
         )
 
@@ -283,8 +293,12 @@ class Bandit:
         bandit.decisions, bandit.receipts = content.decisions, content.receipts
         bandit.outcomes, bandit.rows = content.outcomes, content.rows
         bandit.history = content.history
+        bandit.events = content.events
         for row in content.rows:
             bandit._rows_of.setdefault(row.decision_id, []).append(row)
+        bandit._watch, problem = bandit._watched_again()
+        if problem is not None:
+            raise document.damaged(problem)
         return bandit
 
     def _bare(self, decision: Decision | str, kind: str, time: float | None) -> Receipt:
@@ -305,7 +319,38 @@ class Bandit:
         self.learner.replace(decision, row.taken, row.units, row.stands_at, row.seq)
         self.rows.append(row)
         self._rows_of.setdefault(key, []).append(row)
+        if self._watch is not None:
+            self._conclude(self._watch.absorb(row))
         return receipt_of(row, applied=True)
+
+    def _conclude(self, found: Iterable[EventRow]) -> None:
+        """Give what the monitors found its numbers; it takes effect there."""
+        for draft in found:
+            event = draft.numbered(self.seq + 1)
+            self.learner.begin(event)
+            self.events.append(event)
+            if self._watch is not None:
+                self._watch.note(event)
+
+    def _watched_again(self) -> tuple[Watch | None, str | None]:
+        """The monitors, fed anew; and which event is not what they conclude, if any."""
+        if self.spec.monitors is None:
+            return None, f"row {self.events[0].seq}: an event of no monitor" if self.events else None
+        watch, due = Watch(self.spec), list[EventRow]()
+        for row in document.in_sequence(self.receipts, self.rows, self.history, self.events):
+            if isinstance(row, EventRow):
+                if not due or not due.pop(0).same(row):
+                    return watch, f"row {row.seq}: an event that no monitor concludes"
+                watch.note(row)
+            elif isinstance(row, HistoryRow):
+                watch.skip(row.seq)
+            elif isinstance(row, RewardRow):
+                due += watch.absorb(row)
+            else:
+                decision, units = self.decisions[row.decision_id], reward_to_fixed(row.reward)
+                outcome = self.outcomes.get(row.decision_id)
+                due += watch.observe(_observation(decision, units, row.seq, outcome))
+        return watch, f"row {due[0].cause}: its alarm is missing" if due else None
 
     def _history(self, key: str) -> list[RewardRow]:
         """The rows about a decision, the whole first report among them."""
@@ -341,6 +386,9 @@ class Bandit:
                 if isinstance(row, HistoryRow):
                     learner.absorb_history(row, row.seq)
                     continue
+                if isinstance(row, EventRow):
+                    learner.begin(row)
+                    continue
                 decision = self.decisions[row.decision_id]
                 if isinstance(row, RewardRow):
                     learner.replace(decision, row.taken, row.units, row.stands_at, row.seq)
@@ -362,6 +410,11 @@ def _rederived(learner: Learner, decision: Decision) -> str | None:
     except (NyxError, LookupError) as error:
         return f"cannot be re-derived: {type(error).__name__}"
     return None if again == decision else f"re-derived {again.arm_id}, digest {again.digest}"
+
+
+def _observation(decision: Decision, units: int, seq: int, outcome: Outcome | None) -> Observation:
+    duration = None if outcome is None else outcome.duration_s
+    return Observation(seq, decision.arm, decision.epoch, decision.phi, units, duration)
 
 
 def same_request(known: Decision, context: Mapping[str, Value], allowed: tuple[int, ...] | None) -> Decision:

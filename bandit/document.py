@@ -8,7 +8,8 @@ the first has number 1. On loading, each draw is repeated from the stored pmf, a
 from the rewards and must equal the stored ones. (Deriving the pmfs anew, and rewards from what was reported,
 is left to ``verify``, because a later version may read the sums otherwise.)
 
-A row of history stands among the rewards, with its context and arm in the place of a decision.
+A row of history stands among the rewards, with its context and arm in the place of a decision. So does an
+event of the monitors, as ``{"event": {…}}``: a document that has one is of version 3.
 
 Version 1 had no rows but whole first reports, and not their outcomes; it is still read.
 """
@@ -29,6 +30,7 @@ from ..features import Encoder
 from ..rewards import Outcome, RewardState
 from .choice import TOTAL, Keyed
 from .decision import Decision, Receipt, Stage, product
+from .events import EventRow
 from .fixed_point import reward_to_fixed
 from .history import HistoryRow, history_row
 from .learner import Learner
@@ -36,14 +38,14 @@ from .log import ABANDONMENT, EXPIRY, REPORT, RETRACTION, RewardRow
 from .spec import BanditSpec
 from .sums import Sums
 
-__all__ = ["Content", "Row", "in_sequence", "read", "write"]
+__all__ = ["Content", "Row", "damaged", "in_sequence", "read", "read_decision", "write"]
 
-Row: TypeAlias = Receipt | RewardRow | HistoryRow
+Row: TypeAlias = Receipt | RewardRow | HistoryRow | EventRow
 """A numbered row of the ledger."""
 
 _FORMAT = "nyx-learning/bandit"
-_VERSION = 2
-_READ = (1, 2)
+_VERSION, _WITH_EVENTS = 2, 3
+_READ = (1, 2, 3)
 _KINDS = (REPORT, EXPIRY, ABANDONMENT, RETRACTION)
 _ROW_FIELDS: Mapping[str, Any] = {
     "kind": str,
@@ -71,6 +73,7 @@ class Content(NamedTuple):
     outcomes: dict[str, Outcome]
     rows: list[RewardRow]
     history: list[HistoryRow]
+    events: list[EventRow]
 
 
 def write(content: Content) -> str:
@@ -80,24 +83,30 @@ def write(content: Content) -> str:
         "decisions": [decision.to_dict() for decision in content.decisions.values()],
         "rewards": [
             _document_of(row, content.outcomes)
-            for row in in_sequence(content.receipts, content.rows, content.history)
+            for row in in_sequence(content.receipts, content.rows, content.history, content.events)
         ],
         "sums": content.sums.to_dict(),
     }
-    return canonical_json({"format": _FORMAT, "version": _VERSION, "checksum": digest(body), "content": body})
+    version = _WITH_EVENTS if content.events else _VERSION
+    return canonical_json({"format": _FORMAT, "version": version, "checksum": digest(body), "content": body})
 
 
 def in_sequence(
-    receipts: Mapping[str, Receipt], rows: Sequence[RewardRow], history: Sequence[HistoryRow]
+    receipts: Mapping[str, Receipt],
+    rows: Sequence[RewardRow],
+    history: Sequence[HistoryRow],
+    events: Sequence[EventRow],
 ) -> Iterator[Row]:
-    """Receipts, rows and history, which are in order each, by their numbers."""
-    parts: list[Iterable[Row]] = [receipts.values(), rows, history]
+    """Receipts, rows, history and events, which are in order each, by their numbers."""
+    parts: list[Iterable[Row]] = [receipts.values(), rows, history, events]
     return merge(*parts, key=lambda row: row.seq)
 
 
 def _document_of(row: Row, outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
     if isinstance(row, HistoryRow):
         return row.to_dict()
+    if isinstance(row, EventRow):
+        return {"event": row.to_dict()}
     return _row_document(row) if isinstance(row, RewardRow) else _receipt_document(row, outcomes)
 
 
@@ -134,9 +143,26 @@ def read(text: str) -> Content:
     except DocumentInvalid:
         raise
     except NyxError as error:
-        raise _damaged(f"{error.what}: {error.found}") from error
+        raise damaged(f"{error.what}: {error.found}") from error
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise _damaged(f"{type(error).__name__}: {error}") from error
+        raise damaged(f"{type(error).__name__}: {error}") from error
+
+
+def read_decision(document: Mapping[str, Any], spec: BanditSpec) -> Decision:
+    """The decision of ``spec`` that ``Decision.to_dict`` wrote; each stage is drawn anew from its pmf.
+
+    Raises
+    ------
+    DocumentInvalid : it is no decision of that spec, or was changed.
+    """
+    try:
+        return _decision(document, spec, Encoder(spec.context), Keyed(spec.seed, spec.name))
+    except DocumentInvalid:
+        raise
+    except NyxError as error:
+        raise damaged(f"{error.what}: {error.found}") from error
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise damaged(f"{type(error).__name__}: {error}") from error
 
 
 def _body(text: str) -> dict[str, Any]:
@@ -152,13 +178,13 @@ def _body(text: str) -> dict[str, Any]:
     if type(version) is not int or version not in _READ:
         raise DocumentInvalid(
             "the document of a bandit is of another version",
-            expected=f"version {_VERSION}",
+            expected=f"version {_READ[-1]} or older",
             found=f"version {version!r:.40}",
             fix="load it with the version of nyx-learning that wrote it, or a later one",
         )
     body = document.get("content")
     if not isinstance(body, dict) or digest(body) != document.get("checksum"):
-        raise _damaged("content that does not have the document's checksum")
+        raise damaged("content that does not have the document's checksum")
     return body
 
 
@@ -180,7 +206,12 @@ def _content(body: Mapping[str, Any]) -> Content:
     rows: list[RewardRow] = []
     history: list[HistoryRow] = []
     latest: dict[str, tuple[int | None, int]] = {}
+    events: list[EventRow] = []
     for seq, document in enumerate(body["rewards"], start=1):
+        if "event" in document:
+            events.append(EventRow.from_dict(spec.name, seq, document["event"]))
+            learner.begin(events[-1])
+            continue
         if "decision_id" not in document:
             history.append(history_row(document, spec.arms, encoder, folded.epochs)._replace(seq=seq))
             learner.absorb_history(history[-1], seq)
@@ -207,14 +238,14 @@ def _content(body: Mapping[str, Any]) -> Content:
         learner.absorb(decision, units, seq)
         latest[key] = units, seq
     if folded.to_dict() != stored.to_dict():
-        raise _damaged("sums that are not those of the rewards")
+        raise damaged("sums that are not those of the rewards")
     for decision in decisions.values():
         if (
             not 0 <= decision.state_seq <= stored.seq
             or not 0 <= decision.epoch <= stored.epochs[decision.arm]
         ):
             _contradiction(decision.decision_id, f"knew row {decision.state_seq}, epoch {decision.epoch}")
-    return Content(spec, stored, decisions, receipts, outcomes, rows, history)
+    return Content(spec, stored, decisions, receipts, outcomes, rows, history, events)
 
 
 def _decision(document: Mapping[str, Any], spec: BanditSpec, encoder: Encoder, keyed: Keyed) -> Decision:
@@ -281,12 +312,12 @@ def _row(document: Mapping[str, Any], seq: int, decision: Decision, spec: Bandit
     if values["kind"] not in _KINDS or values["units"] != (
         None if reward is None else reward_to_fixed(reward)
     ):
-        raise _damaged(f"row {seq}, of kind {values['kind']!r} and {values['units']} units")
+        raise damaged(f"row {seq}, of kind {values['kind']!r} and {values['units']} units")
     RewardState(values["state"])
     draft = RewardRow.bare(decision, spec.encoding, values["reported_at"], values["kind"])
     row = draft._replace(seq=seq, outcome=outcome, pricing=_a(document, "pricing", dict), **values)
     if set(document) != set(_row_document(row)):
-        raise _damaged(f"row {seq}, with fields {sorted(document)}")
+        raise damaged(f"row {seq}, with fields {sorted(document)}")
     return row
 
 
@@ -294,9 +325,9 @@ def _receipt(document: Mapping[str, Any], seq: int) -> Receipt:
     components: Mapping[str, float] = _a(document, "components", dict)
     missing: Sequence[str] = _a(document, "missing", list)
     if not all(type(score) is float for score in components.values()):
-        raise _damaged(f"row {seq}, with components {shown(components)}")
+        raise damaged(f"row {seq}, with components {shown(components)}")
     if not all(type(name) is str for name in missing):
-        raise _damaged(f"row {seq}, which misses {shown(missing)}")
+        raise damaged(f"row {seq}, which misses {shown(missing)}")
     decision_id, reward = _a(document, "decision_id", str), _a(document, "reward", float)
     return Receipt(decision_id, seq, reward, True, components, tuple(missing))
 
@@ -304,7 +335,7 @@ def _receipt(document: Mapping[str, Any], seq: int) -> Receipt:
 def _a(document: Mapping[str, Any], key: str, kind: type | UnionType) -> Any:
     value = document[key]
     if isinstance(value, bool) or not isinstance(value, kind):
-        raise _damaged(f"'{key}' of {shown(value)}")
+        raise damaged(f"'{key}' of {shown(value)}")
     return value
 
 
@@ -321,7 +352,8 @@ def _foreign(found: str) -> DocumentInvalid:
     )
 
 
-def _damaged(found: str) -> DocumentInvalid:
+def damaged(found: str) -> DocumentInvalid:
+    """The error for a document whose content cannot be what was written."""
     return DocumentInvalid(
         "the document of a bandit is damaged",
         expected="the content that Bandit.to_json() wrote",
@@ -331,4 +363,4 @@ def _damaged(found: str) -> DocumentInvalid:
 
 
 def _contradiction(decision_id: str, found: str) -> NoReturn:
-    raise _damaged(f"decision '{decision_id}', which {found}")
+    raise damaged(f"decision '{decision_id}', which {found}")

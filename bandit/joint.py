@@ -34,7 +34,7 @@ class JointChooser:
         self._policy = build(spec.policy.name, setting)
         self._floor = spec.policy.floor
         common = spec.policy.common
-        self._forgetting = Forgetting(sums, common.discount, common.window) if common.forgets else None
+        self._forgetting = Forgetting.of(common, sums)
         self._conservative = (
             None
             if common.conservative is None

@@ -9,6 +9,7 @@ from ..features import Encoder, Value
 from ..features.encoding import groups
 from .choice import TOTAL, Keyed
 from .decision import ARM_STAGE, Beliefs, Decision, Stage, product
+from .events import EventRow
 from .history import HistoryRow
 from .joint import JointChooser
 from .policies import CATALOG
@@ -161,6 +162,21 @@ class Learner:
                         decision.arm, decision.epoch, place, decision.phi, units, sign, further=further
                     )
         self.sums.seq = seq
+
+    def begin(self, event: EventRow) -> None:
+        """Fold an event: the arms that it names start a new epoch; an alarm only takes its number.
+
+        Arms that the spec does not have are another spec's.
+
+        Raises
+        ------
+        InputInvalid : the event is not the next row; nothing has changed.
+        """
+        self.sums.expect(event.seq)
+        for name, epoch in event.epochs.items():
+            if name in self.arms.units:
+                self.sums.begin(self.arms.units.index(name), epoch, event.seq)
+        self.sums.seq = event.seq
 
     def increments(self, propensity: float, reward: int, seq: int) -> tuple[int, ...]:
         """What a row adds to the further statistics that the policy declares; mostly nothing.

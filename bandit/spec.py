@@ -10,6 +10,7 @@ from typing import Any
 from ..canonical import digest
 from ..errors import DocumentInvalid, SpecInvalid, shown
 from ..features import ContextSchema
+from ..features.monitors import Monitors
 from ..rewards import RewardSpec
 from .arms import MAX_ARMS, ArmTable, Strategy, arms_spanned
 from .policies.catalog import CATALOG, checked_parameters
@@ -30,7 +31,8 @@ class PolicySpec:
 
     ``floor`` is the share of decisions that is uniform over the eligible arms; with floor 0 a deterministic
     policy logs propensities of 0 and 1, from which no other policy can be evaluated. Every policy also takes
-    ``discount``, ``window``, ``conservative`` and ``conservative_delta``: see ``CommonSettings``.
+    ``discount``, ``window``, ``idle_discount``, ``past_epochs``, ``conservative`` and ``conservative_delta``:
+    see ``CommonSettings``.
 
     >>> PolicySpec("ucb1", floor=0.02, alpha=1)
     PolicySpec('ucb1', floor=0.02, alpha=1.0)
@@ -51,6 +53,8 @@ class PolicySpec:
         window: int | None = None,
         conservative: float | None = None,
         conservative_delta: float | None = None,
+        idle_discount: float | None = None,
+        past_epochs: float | None = None,
         **parameters: Any,
     ) -> None:
         self.parameters: Mapping[str, float | str] = checked_parameters(name, parameters)
@@ -62,7 +66,9 @@ class PolicySpec:
                 fix=f"for example floor={DEFAULT_FLOOR}, the default",
             )
         self.name, self.floor = name, float(floor)
-        self.common = CommonSettings(discount, window, conservative, conservative_delta)
+        self.common = CommonSettings(
+            discount, window, conservative, conservative_delta, idle_discount, past_epochs
+        )
         self._given = {**self.common.given(), **{key: self.parameters[key] for key in sorted(parameters)}}
 
     def __repr__(self) -> str:
@@ -111,6 +117,7 @@ class BanditSpec:
     baseline_arm : arm that is served without learning (arm id, or a strategy with a single arm).
     holdout : share of decisions, in a keyed cohort, that is served the baseline arm.
     bucket_rows : rows of the sequence that share one block of sums; forgetting reads whole blocks.
+    monitors : what watches the bandit's world, and starts new epochs where it changed; by default nothing.
 
     Raises
     ------
@@ -126,6 +133,7 @@ class BanditSpec:
     baseline_arm: str | None = None
     holdout: float = 0.0
     bucket_rows: int = 4096
+    monitors: Monitors | None = None
 
     def __post_init__(self) -> None:
         self._check_types()
@@ -183,6 +191,12 @@ class BanditSpec:
                 self.baseline_arm,
             ),
             (
+                self.monitors is None or isinstance(self.monitors, Monitors),
+                "monitors",
+                "Monitors(…) or None",
+                self.monitors,
+            ),
+            (
                 isinstance(self.strategies, Sequence) and not isinstance(self.strategies, str),
                 "strategies",
                 "a list of Strategy",
@@ -229,8 +243,10 @@ class BanditSpec:
         return digest(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON."""
+        """As plain JSON. Without monitors it does not name them: older specs keep their hash."""
+        watched = {} if self.monitors is None else {"monitors": self.monitors.to_dict()}
         return {
+            **watched,
             "format": _FORMAT,
             "name": self.name,
             "seed": self.seed,
@@ -264,6 +280,7 @@ class BanditSpec:
                 baseline_arm=document["baseline_arm"],
                 holdout=document["holdout"],
                 bucket_rows=document["bucket_rows"],
+                monitors=Monitors.from_dict(document["monitors"]) if "monitors" in document else None,
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise _unreadable(f"{type(error).__name__}: {error}") from error

@@ -61,7 +61,7 @@ class StagedChooser:
         self._floor = spec.policy.floor
         self._baseline = None if spec.baseline_arm is None else space.locate(spec.baseline_arm)
         common = spec.policy.common
-        self._forgetting = Forgetting(sums, common.discount, common.window) if common.forgets else None
+        self._forgetting = Forgetting.of(common, sums)
         self._model = None
         if spec.policy.name != "uniform":
             number = {key: float(value) for key, value in spec.policy.parameters.items()}

@@ -78,11 +78,8 @@ class Sums:
                 found=f"{count} rewards",
                 fix="start a new epoch",
             )
-        if epoch == self.epochs[arm]:
-            total = self.totals[arm]
-            self.stale.add(arm)
-        else:
-            total = np.zeros_like(block)
+        total = self.totals[arm] if epoch == self.epochs[arm] else np.zeros_like(block)
+        self.stale.add(arm)  # older epochs may be read too
         kernels.statistics.accumulate(block, total, np.array(phi, np.int64), reward, sign)
         for column, value in enumerate(further, self.width - self.further):
             block[column] += sign * value
@@ -99,11 +96,25 @@ class Sums:
             )
 
     def restore(self, key: BlockKey, block: npt.NDArray[np.int64]) -> None:
-        """Put a stored block in place of nothing."""
+        """Put a stored block in place of nothing; an arm's present epoch is the last that has a block."""
+        arm, epoch, _ = key
         self.blocks[key] = block
-        if key[1] == self.epochs[key[0]]:
-            self.totals[key[0]] += block
-            self.stale.add(key[0])
+        if epoch > self.epochs[arm]:
+            self.epochs[arm] = epoch
+            self.totals[arm] = 0
+        if epoch == self.epochs[arm]:
+            self.totals[arm] += block
+        self.stale.add(arm)
+
+    def begin(self, arm: int, epoch: int, seq: int) -> BlockKey:
+        """Begin an epoch of an arm by the row ``seq``; returns its first block, which is empty.
+
+        The block tells whoever restores the sums that the epoch has begun.
+        """
+        key = (arm, epoch, seq // self.bucket_rows)
+        if epoch > self.epochs[arm]:
+            self.restore(key, np.zeros(self.width, np.int64))
+        return key
 
     def start_epoch(self, arm: int) -> int:
         """Begin a new epoch of an arm: its totals restart from nothing; returns the epoch's number."""

@@ -53,8 +53,9 @@ class Contender:
         bucket_rows = _BUCKET_ROWS
         if common.forgets:
             memory = _BUCKET_ROWS * _BUCKETS_IN_MEMORY if common.window is None else common.window
-            if common.discount is not None:
-                memory = min(memory, int(1.0 / (1.0 - common.discount)))
+            for discount in (common.discount, common.idle_discount):
+                if discount is not None:
+                    memory = min(memory, int(1.0 / (1.0 - discount)))
             bucket_rows = max(1, memory // _BUCKETS_IN_MEMORY)
         return BanditSpec(
             BANDIT_NAME,

@@ -17,8 +17,10 @@ class CommonSettings:
     """What ``PolicySpec`` takes beside the floor and the policy's own parameters; None: not used.
 
     discount : weight that a row keeps with each later row, in (0, 1). window : rows that are read at all.
-    Both are
-        taken in whole buckets of the sequence (``BanditSpec.bucket_rows``); see ``bandit.forgetting``.
+        idle_discount : weight that a row keeps with each later row *of another arm*, in (0, 1): arms that are
+        not played are forgotten, and found again when they have improved. These three are taken in whole
+        buckets of the sequence (``BanditSpec.bucket_rows``); see ``bandit.forgetting``.
+    past_epochs : weight that an arm's rows keep with each new epoch of the arm, in (0, 1).
     conservative : share of the baseline arm's reward that may be risked, in (0, 1). conservative_delta :
     probability
         with which more than that may be lost, .05 if not given; see ``bandit.conservative``.
@@ -32,9 +34,11 @@ class CommonSettings:
     window: int | None = None
     conservative: float | None = None
     conservative_delta: float | None = None
+    idle_discount: float | None = None
+    past_epochs: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("discount", "conservative", "conservative_delta"):
+        for name in ("discount", "idle_discount", "past_epochs", "conservative", "conservative_delta"):
             value = getattr(self, name)
             if value is None:
                 continue
@@ -58,8 +62,10 @@ class CommonSettings:
 
     @property
     def forgets(self) -> bool:
-        """True where older rows count less."""
-        return self.discount is not None or self.window is not None
+        """True where a row's weight is not that of its arm's present epoch, 1."""
+        return any(
+            value is not None for value in (self.discount, self.window, self.idle_discount, self.past_epochs)
+        )
 
     @property
     def delta(self) -> float:
@@ -77,13 +83,14 @@ class CommonSettings:
             _too_coarse(
                 f"window={self.window}", "half the window", bucket_rows, self.window // 2, self.window // 10
             )
-        if self.discount is not None and bucket_rows > 1:
-            horizon = (1.0 + 1e-9) / (1.0 - self.discount)  # rows that count in all
+        for name in ("discount", "idle_discount"):
+            discount = getattr(self, name)
+            if discount is None or bucket_rows == 1:
+                continue
+            horizon = (1.0 + 1e-9) / (1.0 - discount)  # rows that count in all
             if 2 * bucket_rows > horizon:
-                name = f"discount={self.discount:g}"
-                _too_coarse(
-                    name, "half of 1/(1 − discount)", bucket_rows, int(horizon / 2), int(horizon / 10)
-                )
+                setting, limit = f"{name}={discount:g}", f"half of 1/(1 − {name})"
+                _too_coarse(setting, limit, bucket_rows, int(horizon / 2), int(horizon / 10))
         if self.conservative is not None and not baseline:
             raise SpecInvalid(
                 "a conservative policy needs a baseline arm",
@@ -98,6 +105,8 @@ _EXAMPLES = {
     "window": "window=2000",
     "conservative": "conservative=0.1",
     "conservative_delta": "conservative_delta=0.05",
+    "idle_discount": "idle_discount=0.998",
+    "past_epochs": "past_epochs=0.1",
 }
 COMMON_NAMES = tuple(_EXAMPLES)
 
