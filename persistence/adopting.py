@@ -54,9 +54,9 @@ async def _reprice(
         decisions = await store.decisions([history[0].decision_id for history in page], connection)
         fresh: list[RewardRow] = []
         for history in page:
-            decision = decisions[history[0].decision_id]
-            if current_outcome(history, store.own_spec) is None:
-                continue  # a bare number has no price
+            decision = decisions.get(history[0].decision_id)
+            if decision is None or current_outcome(history, store.own_spec) is None:
+                continue  # retention dropped it, or it is a bare number, which has no price
             references = reference_for(adoptions, decision.state_seq, now_seq=adoptions[-1].seq)
             revision = sum(row.kind == REPRICING for row in history)
             draft = RewardRow.bare(decision, history[0].encoding, time, REPRICING, revision=revision)
@@ -67,7 +67,7 @@ async def _reprice(
             if row.reward != history[-1].reward:
                 seq += 1
                 fresh.append(row.numbered(seq))
-        await store.write_rows(connection, fresh)
+        await store.write_rows(connection, fresh, decisions)
 
 
 async def _histories(store: Store, connection: Connection) -> AsyncIterator[list[RewardRow]]:

@@ -73,8 +73,12 @@ class Fold:
             block[-len(further) :] += sign * np.array(further, np.int64)
 
     def restore(self, seq: int, blocks: Iterable[tuple[str, int, int, Sequence[int]]]) -> None:
-        """Start from the stored sums of the rows up to ``seq``."""
+        """Start from the stored sums of the rows up to ``seq``, in place of whatever was folded."""
         learner = self.learner
+        learner.sums.blocks.clear()
+        learner.sums.totals[:] = 0
+        learner.sums.stale.update(range(learner.sums.arms))
+        self._beside.clear()
         for unit, epoch, bucket, statistics in blocks:
             block = np.array(statistics, np.int64)
             if unit in self._own:

@@ -43,6 +43,15 @@ class Replica:
             self.stored_seq = seq
         await self.catch_up()
 
+    async def _rebase(self) -> bool:
+        """Start from the base where rows behind our prefix were dropped; False where none were."""
+        base = await self._store.load_base()
+        if base.seq <= self.seq:
+            return False
+        self._fold.restore(base.seq, base.blocks)
+        self._changed = dict.fromkeys(self._fold.names(), base.seq)
+        return True
+
     def fold(self, rows: Sequence[RewardRow]) -> bool:
         """Fold rows of this process's own commit if they are the next ones; otherwise False, and nothing."""
         encoding = self._store.encoding
@@ -59,7 +68,11 @@ class Replica:
             for row, context in page:
                 if row.seq == self.seq + 1:  # another task may have folded it while we were reading
                     self._absorb(row, context)
-            if len(page) < _PAGE:
+            reached = page[-1][0].seq if page else await self._store.last_seq()
+            if reached > self.seq:  # there is a gap
+                if not await self._rebase():
+                    return
+            elif len(page) < _PAGE:
                 return
 
     async def checkpoint(self) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import date
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -20,6 +22,7 @@ __all__ = [
     "adoption_from",
     "any_row_from",
     "array_text",
+    "day_of",
     "decision_columns",
     "decision_from",
     "log_columns",
@@ -31,11 +34,26 @@ __all__ = [
 Row: TypeAlias = Mapping[str, Any] | asyncpg.Record
 """A row of a table, by column."""
 
+_EPOCH = date(1970, 1, 1).toordinal()
+
 
 def array_text(values: Sequence[int] | None) -> str | None:
     """Spell an array of integers for Postgres."""
     # unnest() flattens arrays of arrays, so arrays travel as their text form, one text a row.
     return None if values is None else "{" + ",".join(map(str, values)) + "}"
+
+
+def day_of(time: float | None) -> date:
+    """The day in UTC that a decision's time falls on, which says in which partition its rows stand.
+
+    1970-01-01 for None; days outside the years 53 to 9909 are moved to the ends of that span.
+    """
+    return _day(0.0 if time is None else time // 86400.0)
+
+
+@lru_cache(maxsize=4096)
+def _day(number: float) -> date:
+    return date.fromordinal(_EPOCH + int(max(min(number, 2_900_000.0), -700_000.0)))
 
 
 def spec_from(document: str) -> BanditSpec:
@@ -66,6 +84,7 @@ def decision_columns(decisions: Sequence[Decision], encodings: Sequence[str]) ->
                 d.reason,
                 d.mode,
                 d.digest,
+                day_of(d.time),
             )
         )
     return [list(column) for column in zip(*rows, strict=True)]
@@ -92,6 +111,8 @@ def decision_from(row: Row, spec: BanditSpec) -> Decision:
         if not spec.arms.staged:
             stages.append(Stage(ARM_STAGE, spec.arms.units, tuple(row["pmf"]), index))
         context = dict(json.loads(row["context"]))
+        if row["decided_on"] != day_of(row["decided_at"]):
+            raise ValueError(f"decided_on {row['decided_on']} is not the day of decided_at")  # noqa: TRY301
     except (ArmUnknown, KeyError, TypeError, ValueError) as error:
         raise DocumentInvalid(
             f"the stored decision '{row['decision_id']}' cannot be read",
@@ -131,8 +152,8 @@ def adoption_from(row: Row) -> AdoptionRow:
     return AdoptionRow(row["bandit"], Adoption.from_dict({"seq": row["seq"], **document}), row["reported_at"])
 
 
-def log_columns(rows: Sequence[RewardRow]) -> list[list[Any]]:
-    """Columns for ``append_rewards``, in its order, behind the bandit."""
+def log_columns(rows: Sequence[RewardRow], days: Sequence[date]) -> list[list[Any]]:
+    """Columns for ``append_rewards``, in its order, behind the bandit; ``days`` : of the rows' decisions."""
     listed = [
         (
             r.seq,
@@ -156,8 +177,9 @@ def log_columns(rows: Sequence[RewardRow]) -> list[list[Any]]:
             r.taken,
             r.place,
             r.priced_by,
+            day,
         )
-        for r in rows
+        for r, day in zip(rows, days, strict=True)
     ]
     return [list(column) for column in zip(*listed, strict=True)]
 

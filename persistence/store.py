@@ -7,22 +7,26 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from datetime import date
+from typing import Any
 
 import asyncpg
 
 from ..bandit import BanditSpec, Decision
 from ..bandit.log import ABANDONMENT, LogRow, RewardRow
 from ..bandit.settle import settle
-from ..errors import DecisionConflict, DecisionUnknown, DocumentInvalid, NyxError
+from ..errors import DecisionConflict, DecisionUnknown, DocumentInvalid, NyxError, RewardTooLate
 from ..rewards import Adoption, Reward, reference_for
 from ..rewards import RewardRow as PricedRow
+from .base import Base, StoredBlock, read_base
+from .partitions import prepare_partitions
 from .queries import Connection, query
 from .rows import (
     Row,
     adoption_from,
     any_row_from,
     array_text,
+    day_of,
     decision_columns,
     decision_from,
     log_columns,
@@ -34,9 +38,6 @@ __all__ = ["Batch", "Store", "StoredBlock", "decision_conflict"]
 
 _STRIPES = 64
 _PAGE = 1000
-
-StoredBlock: TypeAlias = tuple[str, int, int, Sequence[int]]
-"""(arm id, epoch, bucket, statistics)."""
 
 
 @dataclass(slots=True)
@@ -75,13 +76,18 @@ class Store:
         self._adopted_seq = 0
         self.adopted: tuple[Adoption, ...] = ()
         """The adoptions, as of the last time that ``lock`` was called."""
+        self.base_seq = 0
+        """Rows up to here may be dropped, as of the last time that ``lock`` was called."""
         self._stripe = secrets.randbelow(_STRIPES)
 
     async def register(self) -> None:
         """Make the bandit and this spec known; a no-op when they are."""
         document = json.dumps(self.own_spec.to_dict())
+        async with self.pool.acquire() as connection:
+            await prepare_partitions(connection)
         async with self.pool.acquire() as connection, connection.transaction():
             await connection.execute(query("register_bandit"), self.bandit)
+            await read_base(connection, self.own_spec)  # refuses what can no longer be folded
             await connection.execute(query("register_spec"), self.bandit, self.own_spec.spec_hash, document)
             await connection.execute(
                 query("start_checkpoint"), self.bandit, self.encoding, self.own_spec.bucket_rows
@@ -145,12 +151,17 @@ class Store:
         batch.stored.update((d.decision_id, d) for d in ordered if d.decision_id in inserted)
         others = [d.decision_id for d in ordered if d.decision_id not in inserted]
         if others:  # committed by now: the insert waited for whoever was writing them
-            batch.stored.update(await self._decisions(connection, others))
+            known = await self._decisions(connection, others)
+            batch.stored.update(known)
+            # The id stays taken.
+            batch.refused.update((key, self._dropped(key)) for key in others if key not in known)
 
     async def _append(self, connection: Connection, batch: Batch, drafts: Mapping[str, RewardRow]) -> None:
         last = await self.lock(connection)
         keys = sorted(drafts)
-        histories = await self.histories(connection, keys)
+        await self._refuse_dropped(connection, batch, keys)
+        days = [day_of(batch.targets[key].time) for key in keys]
+        histories = await self.histories(connection, keys, (min(days), max(days)))
         fresh: list[RewardRow] = []
         for key in keys:
             if key in batch.refused:
@@ -166,32 +177,57 @@ class Store:
                 batch.known[key] = row
             else:
                 fresh.append(row.numbered(last + len(fresh) + 1))
-        await self.write_rows(connection, fresh)
+        await self.write_rows(connection, fresh, batch.targets)
         batch.appended = fresh
+
+    async def _refuse_dropped(self, connection: Connection, batch: Batch, keys: Sequence[str]) -> None:
+        """Refuse reports on decisions that retention dropped since; only old ones are looked at."""
+        old = [k for k in keys if k not in batch.stored and batch.targets[k].state_seq < self.base_seq]
+        if old:
+            there = await self._decisions(connection, old)
+            batch.refused.update((key, self._dropped(key)) for key in old if key not in there)
+
+    def _dropped(self, decision_id: str) -> RewardTooLate:
+        return RewardTooLate(
+            f"decision '{decision_id}' was dropped by retention",
+            expected="a decision that is stored, or an id that was never used",
+            found=f"an id of bandit '{self.bandit}' that is taken, and no decision behind it",
+            fix="keep decisions for longer than their outcomes take, and use a new id for a new decision",
+        )
 
     async def lock(self, connection: Connection) -> int:
         """Lock the bandit's row; returns the last number, and knows all adoptions up to it."""
         # In a statement of its own: the next statement then sees all that was committed before the lock was
         # granted.
         row = await connection.fetchrow(query("lock_bandit"), self.bandit)
-        last, adopted = (0, 0) if row is None else row
+        last, adopted, self.base_seq = (0, 0, 0) if row is None else row
         if adopted != self._adopted_seq:
             self.adopted = await self.adoptions(connection)
             self._adopted_seq = adopted
         return int(last)
 
-    async def write_rows(self, connection: Connection, rows: Sequence[RewardRow]) -> None:
-        """Append numbered rows, under the lock."""
+    async def write_rows(
+        self, connection: Connection, rows: Sequence[RewardRow], decisions: Mapping[str, Decision]
+    ) -> None:
+        """Append numbered rows, under the lock; ``decisions`` : those that they are about, by id."""
         if rows:
-            await connection.execute(query("append_rewards"), self.bandit, *log_columns(rows))
+            days = [day_of(decisions[row.decision_id].time) for row in rows]
+            await connection.execute(query("append_rewards"), self.bandit, *log_columns(rows, days))
             await connection.execute(query("advance_bandit"), self.bandit, rows[-1].seq)
 
     async def histories(
-        self, connection: Connection | None, ids: Sequence[str]
+        self, connection: Connection | None, ids: Sequence[str], days: tuple[date, date] | None = None
     ) -> dict[str, list[RewardRow]]:
-        """The rows about each of these decisions that has any, in the order of the sequence."""
+        """The rows about each of these decisions that has any, in the order of the sequence.
+
+        ``days`` : the first and the last day on which they were decided; looked up where None.
+        """
         found: dict[str, list[RewardRow]] = {}
-        rows = await (connection or self.pool).fetch(query("rewards_by_decision"), self.bandit, list(ids))
+        source = connection or self.pool
+        if days is None:
+            (between,) = await source.fetch(query("decided_between"), self.bandit, list(ids))
+            days = between[0], between[1]
+        rows = await source.fetch(query("rewards_by_decision"), self.bandit, list(ids), *days)
         for row in rows:
             found.setdefault(row["decision_id"], []).append(log_row_from(row))
         return found
@@ -229,6 +265,8 @@ class Store:
         """The stored decision; ``DecisionUnknown`` (retryable) if there is none yet."""
         async with self.pool.acquire() as connection:
             found = await self._decisions(connection, [decision_id])
+            if not found and await connection.fetchval(query("key_digest"), self.bandit, decision_id):
+                raise self._dropped(decision_id)
         if decision_id not in found:
             raise DecisionUnknown(
                 f"no decision '{decision_id}' is stored for bandit '{self.bandit}'",
@@ -259,9 +297,9 @@ class Store:
             for row in rows
         ]
 
-    async def raw_log(self, connection: Connection) -> list[Row]:
-        """The whole log as it is stored, for ``verify``."""
-        return list(await connection.fetch(query("log_after"), self.bandit, 0, None, ""))
+    async def raw_log(self, connection: Connection, after: int = 0) -> list[Row]:
+        """The log behind row ``after`` as it is stored, for ``verify``."""
+        return list(await connection.fetch(query("log_after"), self.bandit, after, None, ""))
 
     async def raw_decisions(self, connection: Connection) -> list[Row]:
         """All decisions as they are stored, by what was known when they were made."""
@@ -321,6 +359,11 @@ class Store:
         """The last row of the log, the row that the stored sums go up to, and the sums."""
         async with self.snapshot() as connection:
             return await self.last_seq(connection), *await self.read_sums(connection, self.own_spec)
+
+    async def load_base(self) -> Base:
+        """The sums of what may be dropped: a fold of the log starts from them."""
+        async with self.snapshot() as connection:
+            return await read_base(connection, self.own_spec)
 
     async def read_sums(self, connection: Connection, spec: BanditSpec) -> tuple[int, list[StoredBlock]]:
         """The row that the stored sums of a spec go up to, and the sums."""

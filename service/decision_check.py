@@ -33,6 +33,7 @@ class Walk:
         self.learner = Learner(spec)
         self.fold = Fold(self.learner)
         self.fold.restore(seq, blocks)
+        self._begin = seq
         self._authenticity = Authenticity(spec)
         self._staged = spec.arms.staged
         self._units: Sequence[str] = spec.arms.units
@@ -123,6 +124,8 @@ class Walk:
         problem = self._authenticity.problem(decision)
         if problem is not None:
             return problem
+        if decision.state_seq < self._begin:
+            return None  # retention dropped what it knew
         if self.fold.seq != decision.state_seq:
             return f"the log does not reach row {decision.state_seq}"
         again = self.learner.choose(

@@ -9,7 +9,7 @@ from ..bandit.fixed_point import reward_to_fixed
 from ..bandit.log import REPORT, RewardRow
 from ..bandit.settle import draft_of, settle
 from ..errors import NyxError
-from ..persistence.rows import Row, adoption_from, decision_from, log_row_from
+from ..persistence.rows import Row, adoption_from, day_of, decision_from, log_row_from
 from ..rewards import Adoption, reference_for
 
 __all__ = ["RowCheck"]
@@ -56,7 +56,7 @@ class RowCheck:
         except (TypeError, ValueError, KeyError):
             return _CHANGED
         history = self.histories.setdefault(given.decision_id, [])
-        problem = self._content(given, same=same) or self._settled(given, history)
+        problem = self._content(given, same=same) or self._placed(row) or self._settled(given, history)
         history.append(given)
         return problem
 
@@ -71,6 +71,7 @@ class RowCheck:
         plain = (row["source"], row["identifier"], row["revision"], row["state"], row["place"])
         if (
             adopted.digest != row["digest"]
+            or row["decided_on"] != day_of(None)
             or others != [None] * len(others)
             or plain != ("", "", 0, "final", 0)
         ):
@@ -90,6 +91,11 @@ class RowCheck:
         if told != made:
             return "it differs from its decision"
         return None
+
+    def _placed(self, row: Row) -> str | None:
+        """It stands in the partition of its decision: only there is the report's key unique."""
+        same = row["decided_on"] == self.decisions[row["decision_id"]]["decided_on"]
+        return None if same else "it differs from its decision"
 
     def _settled(self, given: RewardRow, history: Sequence[RewardRow]) -> str | None:
         if given.priced_by is None:  # written before rows said who priced them

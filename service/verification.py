@@ -11,7 +11,8 @@ from ..persistence.queries import Connection, query
 from ..persistence.rows import spec_from
 from ..persistence.store import Store
 from . import log_walk
-from .log_walk import Found, Section, StoredSums, walk_section
+from .base_check import checked_base, checked_keys
+from .log_walk import Base, Found, Section, StoredSums, walk_section
 
 __all__ = ["Overview", "concluded", "overview", "verify_log"]
 
@@ -29,8 +30,8 @@ async def verify_log(store: Store) -> VerifyReport:
     """
     async with store.snapshot() as connection:
         seen = await overview(store, connection)
-        section = Section(1, max(seen.last, seen.highest))
-        found = await walk_section(connection, store.bandit, seen.specs, section, seen.sums)
+        section = Section(seen.base.seq + 1, max(seen.last, seen.highest))
+        found = await walk_section(connection, store.bandit, seen.specs, section, seen.sums, seen.base)
     return concluded(seen, found)
 
 
@@ -38,6 +39,7 @@ async def verify_log(store: Store) -> VerifyReport:
 class Overview:
     """What the database says of a bandit's log in a few numbers, and what is wrong with its specs.
 
+    ``base`` : where the log begins, row 0 or what retention left; ``rows`` are counted from there.
     ``last``, ``adopted``, ``counted`` : what the bandit's row and its counters say. ``rows``,
     ``highest``, ``decisions`` : what is there. ``furthest`` : the highest row that a decision claims to know.
     """
@@ -51,12 +53,13 @@ class Overview:
     decisions: int
     counted: int
     furthest: int
+    base: Base
     found: Found
 
     @property
     def dense(self) -> bool:
         """True where the numbers can be 1 … last without a gap, and no decision knew a higher one."""
-        return self.rows == self.last == self.highest >= self.furthest
+        return self.base.seq == 0 and self.rows == self.last == self.highest >= self.furthest
 
 
 async def overview(store: Store, connection: Connection) -> Overview:
@@ -64,7 +67,9 @@ async def overview(store: Store, connection: Connection) -> Overview:
     found = Found()
     specs = _read_specs(await store.raw_specs(connection), found)
     sums = [(spec, *await store.read_sums(connection, spec)) for spec in _encodings(specs)]
-    (row,) = await connection.fetch(query("verify_overview"), store.bandit)
+    base = await checked_base(store, connection, found)
+    await checked_keys(store, connection, found)
+    (row,) = await connection.fetch(query("verify_overview"), store.bandit, base.seq)
     return Overview(
         specs,
         sums,
@@ -75,6 +80,7 @@ async def overview(store: Store, connection: Connection) -> Overview:
         row["decisions"],
         row["counted"],
         row["furthest"],
+        base,
         found,
     )
 
@@ -82,8 +88,8 @@ async def overview(store: Store, connection: Connection) -> Overview:
 def concluded(seen: Overview, found: Found) -> VerifyReport:
     """The report, from what was seen at first and what was found in all sections."""
     found.join(seen.found)
-    if seen.rows != seen.last:
-        number = min(seen.rows, seen.last) + 1
+    if seen.rows != seen.last - seen.base.seq:
+        number = min(seen.base.seq + seen.rows, seen.last) + 1
         found.add(
             log_walk.LOG,
             number,

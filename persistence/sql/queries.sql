@@ -39,7 +39,7 @@ SELECT last_seq FROM nyx.bandit WHERE bandit = $1;
 -- name: lock_bandit
 -- Not FOR UPDATE: that one waits for every transaction that has inserted a row which refers to the bandit, and two
 -- such transactions that both want it wait for each other.
-SELECT last_seq, adopted_seq FROM nyx.bandit WHERE bandit = $1 FOR NO KEY UPDATE;
+SELECT last_seq, adopted_seq, base_seq FROM nyx.bandit WHERE bandit = $1 FOR NO KEY UPDATE;
 
 -- name: advance_bandit
 UPDATE nyx.bandit SET last_seq = $2 WHERE bandit = $1;
@@ -51,24 +51,25 @@ UPDATE nyx.bandit SET last_seq = $2, adopted_seq = $2 WHERE bandit = $1;
 SELECT adopted_seq FROM nyx.bandit WHERE bandit = $1;
 
 -- name: adoptions
-SELECT * FROM nyx.log WHERE bandit = $1 AND kind = 'adoption' ORDER BY seq;
+SELECT * FROM nyx.log WHERE bandit = $1 AND kind = 'adoption' AND decided_on = date '1970-01-01' ORDER BY seq;
 
 -- name: append_adoption
-INSERT INTO nyx.log (bandit, seq, kind, pricing, reported_at, digest) VALUES ($1, $2, 'adoption', $3, $4, $5);
+INSERT INTO nyx.log (bandit, seq, decided_on, kind, pricing, reported_at, digest)
+VALUES ($1, $2, date '1970-01-01', 'adoption', $3, $4, $5);
 
 -- name: rewarded_decisions
 -- All rows about a decision whose last one counts an outcome, decision by decision.
 SELECT l.*
-FROM (SELECT DISTINCT ON (decision_id) decision_id, state FROM nyx.log
+FROM (SELECT DISTINCT ON (decision_id) decision_id, decided_on, state FROM nyx.log
       WHERE bandit = $1 AND kind <> 'adoption' ORDER BY decision_id, seq DESC) AS last
-JOIN nyx.log l ON l.bandit = $1 AND l.decision_id = last.decision_id
+JOIN nyx.log l ON l.bandit = $1 AND l.decision_id = last.decision_id AND l.decided_on = last.decided_on
 WHERE last.state IN ('final', 'late', 'corrected')
 ORDER BY l.decision_id, l.seq;
 
 -- name: log_with_contexts
 SELECT l.*, d.context AS decision_context
 FROM nyx.log l
-JOIN nyx.decision d ON d.bandit = l.bandit AND d.decision_id = l.decision_id
+JOIN nyx.decision d ON d.bandit = l.bandit AND d.decision_id = l.decision_id AND d.decided_on = l.decided_on
 WHERE l.bandit = $1 AND l.kind <> 'adoption' AND ($2::bigint IS NULL OR l.seq <= $2)
 ORDER BY l.seq;
 
@@ -77,26 +78,34 @@ ORDER BY l.seq;
 SELECT d.decision_id FROM nyx.decision d
 WHERE d.bandit = $1 AND $2::float8 - d.decided_at >= $3::float8 AND d.decision_id > $4
   AND NOT EXISTS (SELECT FROM nyx.log l
-                  WHERE l.bandit = d.bandit AND l.decision_id = d.decision_id AND l.state <> 'pending')
+                  WHERE l.bandit = d.bandit AND l.decision_id = d.decision_id AND l.decided_on = d.decided_on
+                    AND l.state <> 'pending')
   AND NOT EXISTS (SELECT FROM nyx.abandoned a WHERE a.bandit = d.bandit AND a.decision_id = d.decision_id)
 ORDER BY d.decision_id
 LIMIT $5;
 
 -- name: insert_decisions
-WITH inserted AS (
-    INSERT INTO nyx.decision
-        (bandit, decision_id, spec_hash, encoding, state_seq, decided_at, context, phi, eligible, stages, pmf, arm_id,
-         propensity, epoch, reason, mode, digest)
-    SELECT $1, d.decision_id, d.spec_hash, d.encoding, d.state_seq, d.decided_at, d.context::json, d.phi::integer[],
-           d.eligible::integer[], d.stages::json, d.pmf::bigint[], d.arm_id, d.propensity, d.epoch, d.reason, d.mode,
-           d.digest
+-- Whose key was free is written; the key is what makes an id unique.
+WITH given AS MATERIALIZED (
+    SELECT *
     FROM unnest($3::text[], $4::text[], $5::text[], $6::bigint[], $7::float8[], $8::text[], $9::text[], $10::text[],
                 $11::text[], $12::text[], $13::text[], $14::float8[], $15::integer[], $16::text[], $17::text[],
-                $18::text[])
+                $18::text[], $19::date[])
          AS d (decision_id, spec_hash, encoding, state_seq, decided_at, context, phi, eligible, stages, pmf, arm_id,
-               propensity, epoch, reason, mode, digest)
+               propensity, epoch, reason, mode, digest, decided_on)
+), inserted AS (
+    INSERT INTO nyx.decision_key (bandit, decision_id, decided_on, state_seq, digest)
+    SELECT $1, decision_id, decided_on, state_seq, digest FROM given
     ON CONFLICT (bandit, decision_id) DO NOTHING
     RETURNING decision_id
+), writing AS (
+    INSERT INTO nyx.decision
+        (bandit, decision_id, decided_on, spec_hash, encoding, state_seq, decided_at, context, phi, eligible, stages,
+         pmf, arm_id, propensity, epoch, reason, mode, digest)
+    SELECT $1, d.decision_id, d.decided_on, d.spec_hash, d.encoding, d.state_seq, d.decided_at, d.context::json,
+           d.phi::integer[], d.eligible::integer[], d.stages::json, d.pmf::bigint[], d.arm_id, d.propensity, d.epoch,
+           d.reason, d.mode, d.digest
+    FROM given d JOIN inserted USING (decision_id)
 ), counting AS (
     INSERT INTO nyx.counted AS c (bandit, stripe, decisions)
     SELECT $1, $2, count(*) FROM inserted HAVING count(*) > 0
@@ -108,32 +117,45 @@ SELECT decision_id FROM inserted;
 SELECT coalesce(sum(decisions), 0)::bigint FROM nyx.counted WHERE bandit = $1;
 
 -- name: decisions_by_id
-SELECT * FROM nyx.decision WHERE bandit = $1 AND decision_id = ANY ($2::text[]);
+-- LATERAL: one by one, each in the partition that its key names, whatever the planner thinks of the tables' sizes.
+SELECT d.*
+FROM nyx.decision_key k
+CROSS JOIN LATERAL (
+    SELECT * FROM nyx.decision
+    WHERE bandit = k.bandit AND decision_id = k.decision_id AND decided_on = k.decided_on LIMIT 1) AS d
+WHERE k.bandit = $1 AND k.decision_id = ANY ($2::text[]);
 
 -- name: decisions_by_state
 SELECT * FROM nyx.decision WHERE bandit = $1 ORDER BY state_seq, decision_id;
 
 -- name: rewards_by_decision
-SELECT * FROM nyx.log WHERE bandit = $1 AND decision_id = ANY ($2::text[]) ORDER BY decision_id, seq;
+-- $3 and $4: the first and the last day on which these were decided.
+SELECT * FROM nyx.log
+WHERE bandit = $1 AND decision_id = ANY ($2::text[]) AND decided_on BETWEEN $3::date AND $4::date
+ORDER BY decision_id, seq;
+
+-- name: decided_between
+SELECT min(decided_on), max(decided_on) FROM nyx.decision_key WHERE bandit = $1 AND decision_id = ANY ($2::text[]);
 
 -- name: append_rewards
 INSERT INTO nyx.log
     (bandit, seq, decision_id, arm_id, epoch, encoding, phi, propensity, units, reward, outcome, pricing,
-     reported_at, digest, kind, source, identifier, revision, state, taken, place, priced_by)
+     reported_at, digest, kind, source, identifier, revision, state, taken, place, priced_by, decided_on)
 SELECT $1, r.seq, r.decision_id, r.arm_id, r.epoch, r.encoding, r.phi::integer[], r.propensity, r.units,
        r.reward, r.outcome::json, r.pricing::json, r.reported_at, r.digest, r.kind, r.source, r.identifier,
-       r.revision, r.state, r.taken, r.place, r.priced_by
+       r.revision, r.state, r.taken, r.place, r.priced_by, r.decided_on
 FROM unnest($2::bigint[], $3::text[], $4::text[], $5::integer[], $6::text[], $7::text[], $8::float8[], $9::integer[],
             $10::float8[], $11::text[], $12::text[], $13::float8[], $14::text[], $15::text[], $16::text[],
-            $17::text[], $18::integer[], $19::text[], $20::integer[], $21::bigint[], $22::text[])
+            $17::text[], $18::integer[], $19::text[], $20::integer[], $21::bigint[], $22::text[], $23::date[])
      AS r (seq, decision_id, arm_id, epoch, encoding, phi, propensity, units, reward, outcome, pricing, reported_at,
-           digest, kind, source, identifier, revision, state, taken, place, priced_by);
+           digest, kind, source, identifier, revision, state, taken, place, priced_by, decided_on);
 
 -- name: log_after
 SELECT l.*,
        CASE WHEN l.encoding <> $4
             THEN (SELECT d.context FROM nyx.decision d
-                  WHERE d.bandit = l.bandit AND d.decision_id = l.decision_id) END AS context
+                  WHERE d.bandit = l.bandit AND d.decision_id = l.decision_id AND d.decided_on = l.decided_on)
+       END AS context
 FROM nyx.log l
 WHERE l.bandit = $1 AND l.seq > $2
 ORDER BY l.seq
@@ -144,11 +166,11 @@ LIMIT $3;
 SELECT l.decision_id, l.arm_id, l.reward, d.context, l.state, p.pricing
 FROM (SELECT DISTINCT ON (decision_id) * FROM nyx.log
       WHERE bandit = $1 AND kind <> 'adoption' ORDER BY decision_id, seq DESC) AS l
-JOIN nyx.decision d ON d.bandit = $1 AND d.decision_id = l.decision_id
+JOIN nyx.decision d ON d.bandit = $1 AND d.decision_id = l.decision_id AND d.decided_on = l.decided_on
 -- The row that gave the contribution: a late outcome that is only logged has a price that does not count.
 CROSS JOIN LATERAL (
     SELECT q.pricing FROM nyx.log q
-    WHERE q.bandit = $1 AND q.decision_id = l.decision_id AND q.state = l.state
+    WHERE q.bandit = $1 AND q.decision_id = l.decision_id AND q.decided_on = l.decided_on AND q.state = l.state
       AND (l.state <> 'defaulted' OR q.kind = 'expiry')
     ORDER BY q.seq DESC LIMIT 1) AS p
 WHERE l.reward IS NOT NULL

@@ -1,7 +1,7 @@
 -- name: verify_overview
 SELECT (SELECT last_seq FROM nyx.bandit WHERE bandit = $1) AS last,
        (SELECT adopted_seq FROM nyx.bandit WHERE bandit = $1) AS adopted,
-       (SELECT count(*) FROM nyx.log WHERE bandit = $1) AS rows,
+       (SELECT count(*) FROM nyx.log WHERE bandit = $1 AND seq > $2) AS rows,
        (SELECT coalesce(max(seq), 0) FROM nyx.log WHERE bandit = $1) AS highest,
        (SELECT count(*) FROM nyx.decision WHERE bandit = $1) AS decisions,
        (SELECT coalesce(max(state_seq), 0) FROM nyx.decision WHERE bandit = $1) AS furthest,
@@ -11,7 +11,8 @@ SELECT (SELECT last_seq FROM nyx.bandit WHERE bandit = $1) AS last,
 SELECT l.*,
        CASE WHEN $4::boolean
             THEN (SELECT d.context FROM nyx.decision d
-                  WHERE d.bandit = l.bandit AND d.decision_id = l.decision_id) END AS context
+                  WHERE d.bandit = l.bandit AND d.decision_id = l.decision_id AND d.decided_on = l.decided_on)
+       END AS context
 FROM nyx.log l
 WHERE l.bandit = $1 AND l.seq >= $2 AND l.seq <= $3
 ORDER BY l.seq;

@@ -192,6 +192,7 @@ async def test_an_outcome_brings_a_missing_decision_along(
     one, two = await open_engine(spec), await open_engine(spec)
     decisions = [await one.select_arm(contexts(i), f"wf-{i}") for i in range(2)]
     await sql("DELETE FROM nyx.decision")
+    await sql("DELETE FROM nyx.decision_key")
     await sql("UPDATE nyx.counted SET decisions = 0")
     for engine, decision in zip((one, two), decisions, strict=True):  # the one believes that it is stored
         assert (await engine.update_reward(decision, reward=0.5)).applied
@@ -238,6 +239,7 @@ async def test_a_forged_decision_is_refused(
     decision = await maker.select_arm(contexts(0), "wf-1")
     await knowing.select_arm(contexts(0), "wf-1")
     await sql("DELETE FROM nyx.decision")
+    await sql("DELETE FROM nyx.decision_key")
     await sql("UPDATE nyx.counted SET decisions = 0")
     for name, forge in FORGERIES.items():
         forged = forge(decision)

@@ -327,6 +327,7 @@ async def test_concurrent_writers_that_carry_decisions_do_not_deadlock(
     maker = await open_engine(spec)
     decisions = [await maker.select_arm(contexts(i), f"wf-{i}") for i in range(200)]
     await sql("DELETE FROM nyx.decision")
+    await sql("DELETE FROM nyx.decision_key")
     await sql("UPDATE nyx.counted SET decisions = 0")
     writers = [await open_engine(spec) for _ in range(3)]
 

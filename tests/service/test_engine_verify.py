@@ -15,6 +15,7 @@ Contexts = Callable[[int], dict[str, Any]]
 OTHER = {
     "text": "{0} || '~'",
     "integer": "{0} + 1",
+    "date": "{0} + 1",
     "bigint": "{0} + 1",
     "double precision": "coalesce({0}, 0) * 0.5 + 0.001",
 }

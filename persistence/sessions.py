@@ -1,0 +1,24 @@
+"""Settings of every session: its name, and limits that keep one process from hindering all others."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs, urlsplit
+
+__all__ = ["session_settings"]
+
+_LIMITS = {
+    # A process that is stopped amid a transaction must not keep all others from the bandit's row.
+    "statement_timeout": "60s",
+    "idle_in_transaction_session_timeout": "60s",
+}
+
+
+def session_settings(dsn: str) -> dict[str, str]:
+    """Server settings for asyncpg; limits that the DSN names (``?statement_timeout=5s``) are its own."""
+    try:
+        named = parse_qs(urlsplit(dsn).query)
+    except ValueError:
+        named = {}
+    limits = {name: value for name, value in _LIMITS.items() if name not in named}
+    # Plans of small statements that run thousands of times a second: compiling them only costs.
+    return {"application_name": "nyx-learning", "jit": "off", **limits}
