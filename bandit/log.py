@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from ..canonical import canonical_json, digest, hashed, number, quoted
 from ..rewards import Adoption, Outcome, Reward
 from .decision import Decision
+from .events import EventRow
 from .fixed_point import reward_to_fixed
 from .learner import policy_propensity
 
@@ -229,5 +230,5 @@ class OtherRow(NamedTuple):
     seq: int
 
 
-LogRow: TypeAlias = RewardRow | OtherRow
+LogRow: TypeAlias = RewardRow | EventRow | OtherRow
 """Any row of the log, as it is folded."""

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..bandit import Arm, Learner, kernels
+from ..bandit.events import EventRow
 from ..bandit.log import LogRow, RewardRow
 from ..errors import ArmUnknown, ContextInvalid
 
@@ -45,6 +46,11 @@ class Fold:
         """
         self.learner.sums.expect(row.seq)
         name = None
+        if isinstance(row, EventRow):
+            self.learner.begin(row)
+            for block in self.begun(row):
+                if block[0] not in self._own:
+                    self._beside.setdefault(block, np.zeros(self.learner.sums.width, np.int64))
         if isinstance(row, RewardRow) and row.taken != row.units:
             unit, arm = self._located(row.arm_id)
             phi = self._phi(row, unit, arm, context)
@@ -57,6 +63,11 @@ class Fold:
                     self._add(name, unit, row, phi, row.units, 1)
         self.learner.sums.seq = row.seq
         return name
+
+    def begun(self, event: EventRow) -> list[BlockName]:
+        """The first blocks of the epochs that an event begins."""
+        bucket = event.seq // self.learner.sums.bucket_rows
+        return [(unit, epoch, bucket) for unit, epoch in event.epochs.items()]
 
     def _add(
         self, name: BlockName, unit: int, row: RewardRow, phi: Sequence[int], reward: int, sign: int

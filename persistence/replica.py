@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Sequence
 
 from ..bandit import Learner
+from ..bandit.events import EventRow
 from ..bandit.log import LogRow, RewardRow
 from .fold import BlockName, Fold
 from .store import Store, StoredBlock
@@ -91,3 +92,5 @@ class Replica:
         name = self._fold.absorb(row, context)
         if name is not None:
             self._changed[name] = row.seq
+        if isinstance(row, EventRow):
+            self._changed.update((block, row.seq) for block in self._fold.begun(row))

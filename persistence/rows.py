@@ -11,7 +11,8 @@ from typing import Any, TypeAlias
 import asyncpg
 
 from ..bandit import BanditSpec, Decision, Stage
-from ..bandit.decision import ARM_STAGE
+from ..bandit.decision import ARM_STAGE, IMPORTED
+from ..bandit.events import EVENT_KINDS, EventRow
 from ..bandit.log import AdoptionRow, LogRow, OtherRow, RewardRow
 from ..canonical import canonical_json
 from ..errors import ArmUnknown, DocumentInvalid
@@ -25,6 +26,7 @@ __all__ = [
     "day_of",
     "decision_columns",
     "decision_from",
+    "event_from",
     "log_columns",
     "log_row_from",
     "spec_from",
@@ -108,7 +110,7 @@ def decision_from(row: Row, spec: BanditSpec) -> Decision:
             Stage(s["name"], tuple(s["names"]), tuple(s["pmf"]), s["chosen"])
             for s in json.loads(row["stages"])
         ]
-        if not spec.arms.staged:
+        if not spec.arms.staged and (row["pmf"] or row["mode"] != IMPORTED):
             stages.append(Stage(ARM_STAGE, spec.arms.units, tuple(row["pmf"]), index))
         context = dict(json.loads(row["context"]))
         if row["decided_on"] != day_of(row["decided_at"]):
@@ -152,6 +154,16 @@ def adoption_from(row: Row) -> AdoptionRow:
     return AdoptionRow(row["bandit"], Adoption.from_dict({"seq": row["seq"], **document}), row["reported_at"])
 
 
+def event_from(row: Row) -> EventRow:
+    """The event of a monitor that a row of ``nyx.log`` holds.
+
+    Raises
+    ------
+    DocumentInvalid : the row was changed.
+    """
+    return EventRow.from_dict(row["bandit"], row["seq"], json.loads(row["pricing"]), row["reported_at"])
+
+
 def log_columns(rows: Sequence[RewardRow], days: Sequence[date]) -> list[list[Any]]:
     """Columns for ``append_rewards``, in its order, behind the bandit; ``days`` : of the rows' decisions."""
     listed = [
@@ -186,6 +198,8 @@ def log_columns(rows: Sequence[RewardRow], days: Sequence[date]) -> list[list[An
 
 def any_row_from(row: Row) -> LogRow:
     """The row that ``nyx.log`` holds, of whatever kind, as it is folded."""
+    if row["kind"] in EVENT_KINDS:
+        return event_from(row)
     return OtherRow(row["seq"]) if row["kind"] == "adoption" else log_row_from(row)
 
 

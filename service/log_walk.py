@@ -11,14 +11,17 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from ..bandit import BanditSpec
+from ..bandit.decision import IMPORTED
+from ..bandit.events import EVENT_KINDS
 from ..errors import NyxError
 from ..persistence.queries import Connection, query
-from ..persistence.rows import Row, log_row_from
+from ..persistence.rows import Row, any_row_from, log_row_from
 from ..persistence.store import StoredBlock
 from .decision_check import Walk
+from .event_check import EventCheck
 from .row_check import RowCheck
 
 __all__ = ["Base", "Finding", "Found", "Section", "StoredSums", "walk_section"]
@@ -63,6 +66,7 @@ class Found:
 
     decisions: int = 0
     matched: int = 0
+    imported: int = 0
     rows: int = 0
     sums_match: bool = True
     first: Finding | None = None
@@ -78,6 +82,7 @@ class Found:
         """Take in what was seen in another section."""
         self.decisions += other.decisions
         self.matched += other.matched
+        self.imported += other.imported
         self.rows += other.rows
         self.sums_match = self.sums_match and other.sums_match
         self.adopted = max(self.adopted, other.adopted)
@@ -158,6 +163,9 @@ class _Walking:
             for key, spec in specs.items()
             if base.seq == 0 or (spec.encoding, spec.bucket_rows) in base.sums
         }
+        # From the first row on only: what monitors remember of rows that were dropped cannot be told.
+        self._events = EventCheck(specs) if base.seq == 0 else None
+        self._first = section.first
         self._found = Found()
         self._seq = base.seq
         self._at = 0  # how many rows of the present page are folded
@@ -183,7 +191,9 @@ class _Walking:
             walk = self._walks.get(row["spec_hash"])
             problem = walk.problem(row) if walk else self._unknown(row["spec_hash"])
             key, seq = row["decision_id"], row["state_seq"]
-            if problem is None:
+            if problem is None and row["mode"] == IMPORTED:
+                found.imported += 1
+            elif problem is None:
                 found.matched += 1
             else:
                 found.add(DECISIONS, seq, key, f"decision '{key}' (state_seq {seq}): {problem}")
@@ -246,6 +256,7 @@ class _Walking:
         try:
             for walk in self._walks.values():
                 walk.absorb(row, context)
+            problem = self._events_problem(row, context)
         except (NyxError, TypeError, ValueError, KeyError, OverflowError) as error:
             self._broken = True
             self._found.add(
@@ -253,8 +264,16 @@ class _Walking:
             )
             return
         self._seq = number
+        if problem is not None and number >= self._first:
+            self._found.add(LOG, number, "", f"log row {number}: {problem}")
         for spec, _, blocks in self._due.pop(number, ()):
             self._compare(spec, blocks)
+
+    def _events_problem(self, row: Row, context: Mapping[str, Any] | None) -> str | None:
+        events = self._events
+        if events is None or not (events.watching or row["kind"] in EVENT_KINDS):
+            return None
+        return events.problem(any_row_from(row), context)
 
     def _compare(self, spec: BanditSpec, blocks: Sequence[StoredBlock]) -> None:
         walk = self._walks.get(spec.spec_hash)

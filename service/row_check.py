@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..bandit import BanditSpec
+from ..bandit.events import EVENT_KINDS
 from ..bandit.fixed_point import reward_to_fixed
 from ..bandit.log import REPORT, RewardRow
 from ..bandit.settle import draft_of, settle
 from ..errors import NyxError
-from ..persistence.rows import Row, adoption_from, day_of, decision_from, log_row_from
+from ..persistence.rows import Row, adoption_from, day_of, decision_from, event_from, log_row_from
 from ..rewards import Adoption, reference_for
 
 __all__ = ["RowCheck"]
@@ -48,6 +49,8 @@ class RowCheck:
         """What is wrong with the next row; None where nothing is."""
         if row["kind"] == "adoption":
             return self._adoption(row)
+        if row["kind"] in EVENT_KINDS:
+            return self._event(row)
         if row["decision_id"] is None:
             return _CHANGED
         try:
@@ -66,17 +69,17 @@ class RowCheck:
         except (NyxError, TypeError, ValueError, KeyError):
             return _CHANGED
         self._adoptions.append(adopted.adoption)
-        about = ("decision_id", "arm_id", "epoch", "encoding", "phi", "propensity", "units", "reward")
-        others = [row[name] for name in (*about, "outcome", "taken", "priced_by")]
-        plain = (row["source"], row["identifier"], row["revision"], row["state"], row["place"])
-        if (
-            adopted.digest != row["digest"]
-            or row["decided_on"] != day_of(None)
-            or others != [None] * len(others)
-            or plain != ("", "", 0, "final", 0)
-        ):
+        return None if adopted.digest == row["digest"] and _of_no_decision(row) else _CHANGED
+
+    def _event(self, row: Row) -> str | None:
+        """Its content; that a monitor concludes it is for ``event_check``."""
+        try:
+            event = event_from(row)
+        except (NyxError, TypeError, ValueError, KeyError):
             return _CHANGED
-        return None
+        if event.digest != row["digest"] or event.kind != row["kind"] or not _of_no_decision(row):
+            return _CHANGED
+        return None if event.cause < event.seq else "it stands before its cause"
 
     def _content(self, given: RewardRow, *, same: bool) -> str | None:
         fixed = None if given.reward is None else reward_to_fixed(given.reward)
@@ -117,3 +120,12 @@ class RowCheck:
         if again.seq or again.numbered(given.seq) != given:
             return "its reward does not follow from what was reported"
         return None
+
+
+def _of_no_decision(row: Row) -> bool:
+    """Tell whether a row that is about no decision leaves empty what only such rows have."""
+    about = ("decision_id", "arm_id", "epoch", "encoding", "phi", "propensity", "units", "reward")
+    others = [row[name] for name in (*about, "outcome", "taken", "priced_by")]
+    plain = (row["source"], row["identifier"], row["revision"], row["state"], row["place"])
+    empty = others == [None] * len(others) and plain == ("", "", 0, "final", 0)
+    return empty and bool(row["decided_on"] == day_of(None))
