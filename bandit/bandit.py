@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from ..errors import DecisionConflict, DecisionUnknown, NyxError, RewardConflict
+from ..errors import DecisionUnknown, NyxError, RewardConflict
 from ..features import Value
 from ..rewards import Outcome, Reward
 from ..rewards.lifecycle import expired_by
@@ -18,6 +18,7 @@ from .history import HistoryRow, Triple, read_history
 from .learner import Learner, checked_id, checked_time
 from .log import ABANDONMENT, EXPIRY, RETRACTION, RewardRow
 from .reports import Reported, RewardStatus, draft_report, priced_report, receipt_of, status_of
+from .same import same_request
 from .settle import draft_of, ledger_of, settle
 from .spec import BanditSpec
 from .watch import Observation, Watch
@@ -102,7 +103,7 @@ class Bandit:
         allowed = learner.arms.eligible(eligible, exclude)
         known = self.decisions.get(checked_id(decision_id))
         if known is not None:
-            return same_request(known, clean, allowed)
+            return same_request(known, clean, allowed, learner.arms.units)
         decision = learner.choose(clean, phi, decision_id, allowed, time=time, mode="normal")
         self.decisions[decision_id] = decision
         return decision
@@ -415,19 +416,6 @@ def _rederived(learner: Learner, decision: Decision) -> str | None:
 def _observation(decision: Decision, units: int, seq: int, outcome: Outcome | None) -> Observation:
     duration = None if outcome is None else outcome.duration_s
     return Observation(seq, decision.arm, decision.epoch, decision.phi, units, duration)
-
-
-def same_request(known: Decision, context: Mapping[str, Value], allowed: tuple[int, ...] | None) -> Decision:
-    """Return the earlier decision if it was asked the same; ``DecisionConflict`` otherwise."""
-    if dict(known.context) == dict(context) and known.eligible == allowed:
-        return known
-    differs = "context" if dict(known.context) != dict(context) else "eligibility"
-    raise DecisionConflict(
-        f"decision id '{known.decision_id}' was used before with another {differs}",
-        expected=f"context {dict(known.context)!r:.120}, eligible {known.eligible}",
-        found=f"context {dict(context)!r:.120}, eligible {allowed}",
-        fix="use a new decision_id for a new question; send the same question on a retry",
-    )
 
 
 def same_reward(earlier: Receipt, value: float, components: Mapping[str, float]) -> Receipt:

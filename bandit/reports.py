@@ -30,6 +30,43 @@ class Reported:
     identifier: str = ""
     corrects: int | None = None
 
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON.
+
+        Raises
+        ------
+        OutcomeInvalid, InputInvalid : what no decision can be told, as in ``draft_report``.
+        """
+        names = {
+            "source": _name("source", self.source),
+            "identifier": _name("identifier", self.identifier),
+            "corrects": None if _revision(self.corrects) == 0 else self.corrects,
+        }
+        if [self.outcome is None, self.reward is None, self.part is None].count(False) != 1:
+            raise OutcomeInvalid(
+                "a report is not one thing",
+                expected="exactly one of outcome, reward and part",
+                found=f"{shown(self.outcome, 40)}, {shown(self.reward, 40)}, {shown(self.part, 40)}",
+                fix="send them as reports of their own, with other identifiers",
+            )
+        if self.reward is not None:
+            reward_to_fixed(self.reward)
+            return {**names, "reward": float(self.reward)}
+        if self.part is not None:
+            part = Report(outcome=_mapping(self.part)).outcome
+            return {**names, "part": None if part is None else dict(part)}
+        if not isinstance(self.outcome, Outcome):
+            raise _no_outcome(self.outcome)
+        return {**names, "outcome": self.outcome.to_dict()}
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Reported:
+        """What ``to_dict`` wrote."""
+        fields = dict(document)
+        if fields.get("outcome") is not None:
+            fields["outcome"] = Outcome.from_dict(fields["outcome"])
+        return cls(**fields)
+
 
 @dataclass(frozen=True, slots=True)
 class RewardStatus:
@@ -136,15 +173,19 @@ def priced_report(
         )
     if outcome is not None:
         if not isinstance(outcome, Outcome):
-            raise OutcomeInvalid(
-                "the outcome is not an Outcome",
-                expected="Outcome(success=…)",
-                found=shown(outcome),
-                fix="build an Outcome, or pass a number as reward=…",
-            )
+            raise _no_outcome(outcome)
         return price(outcome, spec.reward, context=decision.context)
     reward_to_fixed(reward)
     return Reward(float(reward), {}, (), spec.reward.version)  # type: ignore[arg-type]
+
+
+def _no_outcome(found: object) -> OutcomeInvalid:
+    return OutcomeInvalid(
+        "the outcome is not an Outcome",
+        expected="Outcome(success=…)",
+        found=shown(found),
+        fix="build an Outcome, or pass a number as reward=…",
+    )
 
 
 def _mapping(part: object) -> Mapping[str, Any]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
 from ..errors import DatabaseRefused, DatabaseUnavailable, NyxError
 from .migrations import migrate
-from .sessions import session_settings
 
 __all__ = ["UNREACHABLE", "close_pool", "connect", "reaching", "refused", "unavailable"]
 
@@ -28,6 +27,19 @@ UNREACHABLE = (
 )
 """What asyncpg raises when the server is away, or refuses for now: the same call may succeed later."""
 
+_OUTAGE = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+
+_SETUP_FIX = (
+    "start the server, correct the DSN (postgresql://user@host/database) or the role's rights,"
+    " or leave the DSN out to use the embedded server"
+)
 _FIX = "start the server, or wait until it answers, and send the same call again"
 
 
@@ -64,43 +76,61 @@ def reaching() -> Iterator[None]:
         raise refused(error) from error
 
 
-async def connect(dsn: str, *, connections: int = 4, timeout_s: float = 10.0) -> asyncpg.Pool:
+async def connect(
+    dsn: str, *, connections: int = 4, timeout_s: float = 10.0, away: bool = False
+) -> asyncpg.Pool:
     """Open a pool on a database whose schema is brought up to date.
+
+    away : only make the pool, for a server that does not answer now; ``prepare`` does the rest.
 
     Raises
     ------
     DatabaseUnavailable : no server, no such database, or no permission. The password is never shown.
     SchemaMismatch : the database was migrated by a version that this one does not know.
     """
-    shown = _shown(dsn)
-    fix = (
-        "start the server, correct the DSN (postgresql://user@host/database) or the role's rights,"
-        " or leave the DSN out to use the embedded server"
-    )
     try:
         pool = await asyncpg.create_pool(
             dsn,
-            min_size=1,
+            min_size=0 if away else 1,
             max_size=connections,
             timeout=timeout_s,
             command_timeout=60.0,
-            server_settings=session_settings(dsn),
+            # Plans of small statements that run thousands of times a second: compiling them only costs.
+            server_settings={"application_name": "nyx-learning", "jit": "off"},
         )
     except (ValueError, OverflowError) as error:  # its text may repeat the DSN, and with it the password
-        raise unavailable(f"{type(error).__name__} for {shown}", fix) from None
+        raise unavailable(f"{type(error).__name__} for {_shown(dsn)}", _SETUP_FIX) from None
     except (*UNREACHABLE, asyncpg.PostgresError) as error:
-        raise unavailable(f"{_told(error)} for {shown}", fix) from error
+        raise unavailable(f"{_told(error)} for {_shown(dsn)}", _SETUP_FIX) from error
+    if not away:
+        try:
+            await prepare(pool, _shown(dsn))
+        except BaseException:
+            await close_pool(pool)
+            raise
+    return pool
+
+
+async def prepare(pool: asyncpg.Pool, shown: str = "the database") -> None:
+    """Bring the schema up to date; ``shown`` : what errors call the database.
+
+    Raises
+    ------
+    DatabaseUnavailable, DatabaseRefused, SchemaMismatch : as in ``connect``.
+    """
     try:
         async with pool.acquire() as connection:
             await migrate(connection)
-    except BaseException as error:
-        await close_pool(pool)
-        if isinstance(error, (*UNREACHABLE, asyncpg.InsufficientPrivilegeError)):
-            raise unavailable(f"{_told(error)} for {shown}", fix) from error
-        if isinstance(error, asyncpg.PostgresError):
-            raise refused(error) from error  # a migration of ours that fails is no outage
-        raise
-    return pool
+    except (*UNREACHABLE, asyncpg.InsufficientPrivilegeError) as error:
+        raise unavailable(f"{_told(error)} for {shown}", _SETUP_FIX) from error
+    except asyncpg.PostgresError as error:
+        raise refused(error) from error  # a migration of ours that fails is no outage
+
+
+def may_pass(error: BaseException) -> bool:
+    """Tell whether what keeps the database from being used is an outage, which ends without our doing."""
+    cause = error.__cause__
+    return isinstance(error, DatabaseUnavailable) and isinstance(cause, _OUTAGE)
 
 
 async def close_pool(pool: asyncpg.Pool, timeout_s: float = 10.0) -> None:
@@ -129,3 +159,15 @@ def _shown(dsn: str) -> str:
     if parts.scheme not in {"postgresql", "postgres"} or "@" in parts.path + parts.query + parts.fragment:
         return "a DSN that cannot be read"
     return f"{parts.scheme}://{f'{parts.username}@' if parts.username else ''}{place}"
+
+
+def place(dsn: str) -> str:
+    """Where a DSN points, without whoever goes there: host or socket, port and database."""
+    try:
+        parts = urlsplit(dsn)
+        options = parse_qs(parts.query)
+        host = parts.hostname or ",".join(options.get("host", ()))
+        port = parts.port or ",".join(options.get("port", ())) or 5432
+    except ValueError:
+        return ""
+    return f"{host}:{port}{parts.path}"

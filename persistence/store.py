@@ -14,6 +14,7 @@ import asyncpg
 
 from ..bandit import BanditSpec, Decision
 from ..bandit.log import ABANDONMENT, LogRow, RewardRow
+from ..bandit.same import same_choice
 from ..bandit.settle import settle
 from ..errors import DecisionConflict, DecisionUnknown, DocumentInvalid, NyxError, RewardTooLate
 from ..rewards import Adoption, Reward, reference_for
@@ -129,7 +130,7 @@ class Store:
             await self._insert_decisions(connection, batch)
             for key in batch.decisions.keys() & (batch.rewards.keys() | batch.abandoned.keys()):
                 stored = batch.stored.get(key)
-                if stored is not None and stored != batch.decisions[key]:
+                if stored is not None and not same_choice(stored, batch.decisions[key]):
                     batch.refused[key] = decision_conflict(stored, batch.decisions[key])
             drafts = dict(batch.rewards)
             for key, time in batch.abandoned.items():

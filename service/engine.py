@@ -7,70 +7,42 @@ of the log, kept up by its own commits and by polling what other processes wrote
 from __future__ import annotations
 
 import asyncio
-import logging
-import time as clock
-import uuid
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from ..bandit import BanditSpec, Beliefs, Decision, Learner, Receipt, VerifyReport
-from ..bandit.bandit import same_request, unknown_decision
-from ..bandit.learner import checked_id
-from ..bandit.log import EXPIRY, RETRACTION, RewardRow
-from ..bandit.reports import Reported, RewardStatus, draft_report, receipt_of, status_of
-from ..bandit.space import ArmSpace
-from ..errors import DatabaseUnavailable, InputInvalid, RewardConflict, shown
+from ..bandit import BanditSpec, Beliefs, Decision, Receipt, VerifyReport
+from ..bandit.reports import Reported, RewardStatus
+from ..errors import DatabaseUnavailable
 from ..features import Value
-from ..persistence.adopting import adopt, executions
-from ..persistence.database import close_pool, connect, reaching
-from ..persistence.embedded import EmbeddedServer, start
-from ..persistence.group_commit import GroupCommit, Written
-from ..persistence.replica import Replica
-from ..persistence.store import Batch, Store, decision_conflict
-from ..persistence.thought_trees import ThoughtTrees, TreeId
-from ..rewards import Adoption, ReferenceTimes, RewardSpec, ScoringResult, estimate_references
-from .authentic import Authenticity
+from ..persistence.conflicts import Conflicts, Unlearned
+from ..persistence.database import reaching
+from ..persistence.group_commit import Written
+from ..persistence.thought_trees import TreeId
+from ..rewards import Adoption, ReferenceTimes, RewardSpec, ScoringResult
 from .execution import Execution
+from .health import Health, health_of
+from .opening import Options, check_seconds, checked
+from .parts import Parts, open_parts
+from .referring import adopt_references, propose_references
 from .repricing import Repricing, reprice_log
-from .settings import Settings
 from .verification import verify_log
-from .warming import warm_up
 
 __all__ = ["LearningEngine"]
-
-_LOG = logging.getLogger("nyx_learning")
-_REMEMBERED = 20_000
-_POLL_S = 0.2
-_CHECKPOINT_ROWS = 1000
-_EXPIRED_AT_ONCE = 1000
 
 
 class LearningEngine:
     """Selects arms and learns from outcomes, for many processes on one database. Made by ``open``."""
 
-    def __init__(
-        self,
-        spec: BanditSpec,
-        learner: Learner,
-        pool: Any,
-        server: EmbeddedServer | None,
-        thought_trees: str = "thought_trees",
-    ) -> None:
-        self.spec = spec
-        self._pool, self._server = pool, server
-        self._store = Store(pool, spec)
-        self._replica = Replica(learner, self._store)
-        self._learner = learner
-        self._known: OrderedDict[str, Decision] = OrderedDict()
-        self._behind: set[str] = set()  # among the known ones, those that may not be stored yet
-        self._commit: GroupCommit
-        self._tasks: set[asyncio.Task[None]] = set()
+    def __init__(self, parts: Parts) -> None:
+        self.spec = parts.spec
+        self._parts = parts
+        self._pool, self._server = parts.pool, parts.server
+        self._store, self._replica, self._learner = parts.store, parts.replica, parts.learner
+        self._following = parts.following
         self._closing: asyncio.Task[None] | None = None
-        self.thought_trees = ThoughtTrees(pool, thought_trees)
+        self.thought_trees = parts.thought_trees
         """Scores for the user's own table: queued by ``update``, many at once by ``update_many``."""
 
     @classmethod
@@ -83,6 +55,10 @@ class LearningEngine:
         connections: int = 4,
         patience_s: float = 5.0,
         thought_trees: str = "thought_trees",
+        fail_open: bool = True,
+        deadline_s: float = 0.05,
+        spool: Path | None = None,
+        spool_fsync: bool = False,
     ) -> Self:
         """Open the bandit of ``spec``, create it if it is new, and continue where its log ends.
 
@@ -93,44 +69,24 @@ class LearningEngine:
         connections : at most so many connections of this process.
         patience_s : for so long a write is tried again while the database is away.
         thought_trees : the table that ``update_thought_tree_scores`` writes, perhaps ``schema.table``.
+        fail_open : while the database is away or slow, decide from memory, and spool what is decided and
+            told; an engine that is opened then decides from the prior until it answers. False: raise
+            ``DatabaseUnavailable`` instead. A DSN that is wrong, or lacks rights, is an error either way.
+        deadline_s : for so long ``select_arm`` waits until its decision is stored, where it fails open.
+        spool : folder for what waits for the database; by default ``NYX_SPOOL``, or in the user's data
+            directory.
+        spool_fsync : bring each record to the disk before it counts, so that it survives a power cut too.
 
         Raises
         ------
         DatabaseUnavailable, DatabaseRefused, DatabaseSetupFailed, SchemaMismatch : the database is of no use.
         InputInvalid : an argument is out of its domain.
         """
-        _check_arguments(spec, dsn, connections, patience_s)
-        settings = Settings.read()
-        await asyncio.to_thread(warm_up, [spec.policy.name], staged=spec.arms.staged)
-        learner = await asyncio.to_thread(Learner, spec)
-        server = None
-        dsn = dsn or (None if data_home else settings.database_url)
-        if dsn is None:
-            home = data_home or settings.data_home
-            server = await _started(home, settings.postgres_bin)
-            dsn = server.dsn
-            _LOG.info("using the embedded Postgres %s in %s", server.version, server.home)
-        pool = None
-        try:
-            pool = await connect(dsn, connections=connections)
-            engine = cls(spec, learner, pool, server, thought_trees)
-            await engine._begin(patience_s)
-        except BaseException:
-            try:
-                if pool is not None:
-                    await close_pool(pool)
-            finally:
-                if server is not None:
-                    await asyncio.to_thread(server.close)
-            raise
-        return engine
-
-    async def _begin(self, patience_s: float) -> None:
-        with reaching():
-            await self._store.register()
-            await self._replica.restore()
-        self._commit = GroupCommit(self._store, self._committed, patience_s=patience_s)
-        self._spawn(self._follow(), "follow")
+        options = Options(
+            data_home, connections, patience_s, thought_trees, fail_open, deadline_s, spool, spool_fsync
+        )
+        checked(spec, dsn, options)
+        return cls(await open_parts(spec, dsn, options))
 
     async def __aenter__(self) -> Self:
         return self
@@ -147,27 +103,12 @@ class LearningEngine:
         ``DatabaseUnavailable``. A caller who is cancelled meanwhile hears of it when all is closed.
         """
         if self._closing is None:
-            self._closing = asyncio.create_task(self._close(), name="nyx-close")
+            self._closing = asyncio.create_task(self._parts.close(), name="nyx-close")
         try:
             await asyncio.shield(self._closing)
         except asyncio.CancelledError:
             await asyncio.wait([self._closing])
             raise
-
-    async def _close(self) -> None:
-        try:
-            await self._commit.close()
-            await self.thought_trees.close()
-            for task in list(self._tasks):
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-            await self._checkpoint()
-        finally:
-            try:
-                await close_pool(self._pool)
-            finally:
-                if self._server is not None:
-                    await asyncio.to_thread(self._server.close)
 
     @property
     def state_seq(self) -> int:
@@ -182,6 +123,7 @@ class LearningEngine:
         eligible: Iterable[str] | None = None,
         exclude: Iterable[str] | None = None,
         durable: bool = True,
+        deadline_s: float | None = None,
     ) -> Decision:
         """Choose an arm for a context, and store the decision before it is returned.
 
@@ -191,38 +133,29 @@ class LearningEngine:
         decision_id : idempotency key, best one that a retry would send again: the same id returns the stored
             decision, whoever made it. Without one, the decision gets a random id.
         eligible, exclude : arm ids or strategy names; by default every arm is eligible.
-        durable : False returns before the decision is stored (``mode`` says ``write_behind``): faster, but
-            lost if the process dies within the next commit, and without idempotency across processes.
+        durable : False returns before the decision is stored (``mode`` says ``write_behind``): faster, kept
+            on the local disk until it is, and without idempotency across processes.
+        deadline_s : for so long it may take until the decision is stored; by default the engine's. One that
+            is not stored by then waits on the local disk, and ``mode`` says ``spooled``: it is never made
+            again.
 
         Raises
         ------
         ContextInvalid, ArmUnknown, EligibilityEmpty, InputInvalid : bad input.
         DecisionConflict : the id was used with another context or eligibility.
-        DatabaseUnavailable : the decision could not be stored.
+        DatabaseUnavailable : the decision could not be stored, and the engine does not fail open.
         """
         self._check_open()
-        key = checked_id(decision_id) if decision_id is not None else uuid.uuid4().hex
-        learner = self._learner
-        clean, phi = learner.encoder.encode(context)
-        allowed = learner.arms.eligible(eligible, exclude)
-        known = self._known.get(key)
-        if known is not None:
-            decision = same_request(known, clean, allowed)
-            if not durable or key not in self._behind:
-                return decision
-        else:
-            mode = "normal" if durable else "write_behind"
-            decision = learner.choose(clean, phi, key, allowed, time=clock.time(), mode=mode)
-        if durable:
-            written = await self._commit.write(decision)
-            decision = same_request(written.decision or decision, clean, allowed)
-            self._behind.discard(key)
-        else:
-            stored = self._commit.enqueue(decision)
-            self._behind.add(key)
-            stored.add_done_callback(lambda done: self._stored_behind(decision, done))
-        self._remember(decision)
-        return decision
+        if deadline_s is not None:
+            check_seconds("deadline_s", deadline_s)
+        return await self._parts.selecting.select(
+            context,
+            decision_id,
+            eligible=eligible,
+            exclude=exclude,
+            durable=durable,
+            deadline_s=deadline_s,
+        )
 
     async def update_reward(
         self,
@@ -249,6 +182,9 @@ class LearningEngine:
         Returns
         -------
         The receipt, when the reward is committed; ``applied`` is False where the same report came before.
+        Its ``state`` is ``spooled``, and ``seq`` 0, where the database is away: the report waits on the local
+        disk, and is learned from once it has a number. It is ``conflict`` where the decision lost its id to
+        one that was made apart: the report is stored, and never learned from.
 
         Raises
         ------
@@ -258,31 +194,11 @@ class LearningEngine:
             latest revision, or the decision was retracted.
         RewardTooLate : the decision was closed, and the spec rejects late outcomes.
         DecisionConflict : the given decision is not the one stored under its id.
-        DatabaseUnavailable : the outcome could not be stored; send it again.
+        DatabaseUnavailable : the outcome could not be stored, nor spooled; send it again.
         """
         self._check_open()
-        key = decision.decision_id if isinstance(decision, Decision) else checked_id(decision)
-        known = self._known.get(key)
-        carry = key in self._behind
-        if not isinstance(decision, Decision):
-            if known is None:
-                with reaching():
-                    known = await self._store.decision(key)
-            target = known
-        elif known is None:
-            await self._check_made(decision)
-            target, carry = decision, True
-        elif known == decision:
-            target = decision
-        else:
-            raise decision_conflict(known, decision)
         told = Reported(outcome, reward, part, source, identifier, corrects)
-        draft = draft_report(self.spec, target, await self._encoding(target), told, clock.time())
-        # A decision that is known to be stored need not travel again.
-        written = await self._commit.write(target, draft, carry=carry)
-        self._behind.discard(key)
-        self._remember(target)
-        return receipt_of(written.row or draft, applied=written.applied)
+        return await self._parts.reporting.report(decision, told)
 
     async def retract(self, decision: Decision | str) -> Receipt:
         """Forget a decision: its contribution leaves the sums exactly, and it takes no more reports.
@@ -294,12 +210,7 @@ class LearningEngine:
         DecisionUnknown (retryable) : no such decision is stored.
         """
         self._check_open()
-        key = decision.decision_id if isinstance(decision, Decision) else checked_id(decision)
-        with reaching():
-            stored = await self._store.decision(key)
-        draft = RewardRow.bare(stored, await self._encoding(stored), clock.time(), RETRACTION)
-        written = await self._commit.write(stored, draft, carry=False)
-        return receipt_of(written.row or draft, applied=written.applied)
+        return await self._parts.settling.retract(decision)
 
     async def expire(self, now: float) -> list[Receipt]:
         """Close every decision that has no reward ``window_s`` after it was made: it gets the default reward.
@@ -312,39 +223,7 @@ class LearningEngine:
         InputInvalid : ``now`` is not a finite number.
         """
         self._check_open()
-        window = self.spec.reward.window_s
-        if isinstance(now, bool) or not isinstance(now, (int, float)) or now - now != 0.0:
-            raise InputInvalid(
-                "the time to expire decisions at is none",
-                expected="seconds since 1970",
-                found=shown(now),
-                fix="pass time.time()",
-            )
-        closed: list[Receipt] = []
-        if window is None:
-            return closed
-        with reaching():
-            due = await self._store.due(float(now), window)
-        for begin in range(0, len(due), _EXPIRED_AT_ONCE):
-            with reaching():
-                found = await self._store.decisions(due[begin : begin + _EXPIRED_AT_ONCE])
-            closed += await self._expire(found.values(), float(now))
-        return closed
-
-    async def _expire(self, decisions: Iterable[Decision], now: float) -> list[Receipt]:
-        waiting = []
-        for decision in decisions:
-            draft = RewardRow.bare(decision, await self._encoding(decision), now, EXPIRY)
-            waiting.append(self._commit.enqueue(decision, draft, carry=False))
-        closed = []
-        for written in await asyncio.gather(*waiting, return_exceptions=True):
-            if isinstance(written, RewardConflict):
-                continue  # a report came first
-            if isinstance(written, BaseException):
-                raise written
-            if written.applied and written.row is not None:
-                closed.append(receipt_of(written.row, applied=True))
-        return closed
+        return await self._parts.settling.expire(now)
 
     async def rewards(self, decision_id: str) -> RewardStatus:
         """Where a decision's reward stands, and all that was logged about it.
@@ -354,12 +233,7 @@ class LearningEngine:
         DecisionUnknown (retryable) : no such decision is stored.
         """
         self._check_open()
-        key = checked_id(decision_id)
-        with reaching():
-            history = (await self._store.histories(None, [key])).get(key, [])
-            if not history:
-                await self._store.decision(key)
-        return status_of(key, history, self.spec)
+        return await self._parts.settling.status(decision_id)
 
     async def adopt_references(
         self, references: ReferenceTimes, earlier: Literal["keep", "reprice"] = "keep"
@@ -376,18 +250,7 @@ class LearningEngine:
         SpecInvalid, InputInvalid : an unknown rule, or no references.
         """
         self._check_open()
-        if not isinstance(references, ReferenceTimes):
-            raise InputInvalid(
-                "what is to be adopted are no references",
-                expected="ReferenceTimes, as propose_references() returns them",
-                found=shown(references),
-                fix="build ReferenceTimes, or estimate them from the log",
-            )
-        Adoption(0, references, earlier)  # refuses an unknown rule before anything is touched
-        with reaching():
-            adoption = await adopt(self._store, references, earlier, clock.time())
-            await self._replica.catch_up()
-        return adoption
+        return await adopt_references(self._store, self._replica, references, earlier)
 
     async def propose_references(
         self,
@@ -407,17 +270,12 @@ class LearningEngine:
         SupportMissing : too few executions that reported a time, tokens or a cost.
         """
         self._check_open()
-        with reaching():
-            rows = await executions(self._store, first_seq, last_seq)
-        arms = self.spec.arms
-        baseline = self.spec.baseline_arm
-        if baseline is not None and not isinstance(arms, ArmSpace):
-            baseline = arms[self.spec.baseline].arm_id
-        return await asyncio.to_thread(
-            estimate_references,
-            rows,
-            by=self.spec.reward.reference_by if by is None else tuple(by),
-            baseline_arm=baseline,
+        return await propose_references(
+            self._store,
+            self.spec,
+            first_seq=first_seq,
+            last_seq=last_seq,
+            by=by,
             min_n=min_n,
             succeeded_only=succeeded_only,
         )
@@ -457,9 +315,7 @@ class LearningEngine:
     def abandon_soon(self, decision: Decision) -> asyncio.Future[Written]:
         """``abandon`` without waiting: a cancelled caller has no time; closing waits for it."""
         self._check_open()
-        noted = self._commit.enqueue(decision, abandoned_at=clock.time())
-        noted.add_done_callback(_log_failure)
-        return noted
+        return self._parts.reporting.abandon(decision)
 
     async def update_thought_tree_scores(self, thought_tree_id: TreeId, scores: ScoringResult) -> None:
         """Queue scores for the row of a thought tree in the user's own table, and return.
@@ -499,87 +355,34 @@ class LearningEngine:
         with reaching():
             return await self._store.counts()
 
-    async def _check_made(self, decision: Decision) -> None:
-        """Raise unless a bandit of this name can have made a decision that comes from outside."""
+    async def flush(self) -> int:
+        """Send what waits on the local disk now; returns how many records still wait there.
+
+        That happens by itself too, as soon as the database answers.
+
+        Raises
+        ------
+        DatabaseUnavailable, DatabaseRefused : the database does not take it; everything is kept.
+        """
+        self._check_open()
+        return await self._parts.flushing.flush()
+
+    def health(self) -> Health:
+        """Whether the engine is live, ready and learning, and where not, why, and what to do.
+
+        Told from memory at once, whatever the database does; also behind ``close``.
+        """
+        return health_of(self._parts, closed=self._closing is not None)
+
+    async def unlearned(self, limit: int = 1000) -> list[Unlearned]:
+        """The reports that are stored and not learned from, the latest first: each with the reason.
+
+        Reports that waited for the database, and that the log then refused; and those on decisions that lost
+        their id to another process's.
+        """
+        self._check_open()
         with reaching():
-            spec = await self._store.spec(decision.spec_hash) if isinstance(decision.spec_hash, str) else None
-            if spec is None:
-                problem: str | None = "its spec has never been used with this bandit"
-            else:
-                problem = Authenticity(spec).problem(decision)
-            if problem is None and decision.state_seq > self.state_seq:
-                last = await self._store.last_seq()
-                if decision.state_seq > last:
-                    problem = f"it knows row {decision.state_seq} of a log with {last} rows"
-        if problem is not None:
-            raise InputInvalid(
-                f"the decision {decision.decision_id!r:.80} was not made by bandit '{self.spec.name}'",
-                expected="a decision as select_arm of this bandit returned it",
-                found=problem,
-                fix="pass that decision unchanged, or its id",
-            )
-
-    async def _encoding(self, decision: Decision) -> str:
-        """Hash of the encoding that made a decision's φ."""
-        if decision.spec_hash == self.spec.spec_hash:
-            return (
-                self._store.encoding
-            )  # without an await: a report on one's own decision cannot be cut off here
-        with reaching():
-            spec = await self._store.spec(decision.spec_hash)
-        if spec is None:
-            raise unknown_decision(self.spec.name, decision.decision_id)
-        return spec.encoding
-
-    def _stored_behind(self, decision: Decision, done: asyncio.Future[Written]) -> None:
-        key = decision.decision_id
-        if done.cancelled() or done.exception() is not None:
-            _LOG.error("write-behind decision '%s' was not stored: its outcome will bring it along", key)
-            return
-        self._behind.discard(key)
-        stored = done.result().decision
-        if stored is not None and stored != decision:
-            _LOG.warning("write-behind decision '%s' was decided before by another process", key)
-            self._known.pop(key, None)
-
-    async def _committed(self, batch: Batch) -> None:
-        """Learn what was just committed; other processes' rows may stand in between."""
-        if not self._replica.fold(batch.appended) or self._replica.seq < batch.last_seq:
-            await self._replica.catch_up()
-        due = self._replica.seq - self._replica.stored_seq >= _CHECKPOINT_ROWS
-        if due and not any(task.get_name() == "nyx-checkpoint" for task in self._tasks):
-            self._spawn(self._checkpoint(), "checkpoint")
-
-    async def _follow(self) -> None:
-        """Learn what other processes commit."""
-        away = False
-        while True:
-            await asyncio.sleep(_POLL_S)
-            try:
-                if await self._store.last_seq() > self._replica.seq:
-                    await self._replica.catch_up()
-                away = False
-            except Exception as error:  # noqa: BLE001 (whatever it is, the next round may pass)
-                if not away:
-                    _LOG.warning("cannot follow the log of bandit '%s': %r", self.spec.name, error)
-                away = True
-
-    async def _checkpoint(self) -> None:
-        try:
-            await self._replica.checkpoint()
-        except Exception as error:  # noqa: BLE001 (a cache: the log has everything)
-            _LOG.warning("cannot store the sums of bandit '%s': %r", self.spec.name, error)
-
-    def _spawn(self, work: Any, name: str) -> None:
-        task = asyncio.create_task(work, name=f"nyx-{name}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    def _remember(self, decision: Decision) -> None:
-        self._known[decision.decision_id] = decision
-        self._known.move_to_end(decision.decision_id)
-        if len(self._known) > _REMEMBERED:
-            self._behind.discard(self._known.popitem(last=False)[0])
+            return await Conflicts(self._store).reports(limit)
 
     def _check_open(self) -> None:
         if self._closing is not None:
@@ -589,50 +392,3 @@ class LearningEngine:
                 found="a call after close()",
                 fix="open the engine again",
             )
-
-
-def _check_arguments(spec: object, dsn: object, connections: object, patience_s: object) -> None:
-    number = (
-        isinstance(patience_s, (int, float)) and not isinstance(patience_s, bool) and 0 <= patience_s < 3600
-    )
-    checks = [
-        (isinstance(spec, BanditSpec), "spec", "a BanditSpec", spec),
-        (dsn is None or isinstance(dsn, str), "dsn", "a string such as postgresql://user@host/database", dsn),
-        (
-            type(connections) is int and 1 <= connections <= 1000,
-            "connections",
-            "an integer from 1 to 1000",
-            connections,
-        ),
-        (number, "patience_s", "seconds from 0 to below 3600", patience_s),
-    ]
-    for good, name, expected, found in checks:
-        if not good:
-            raise InputInvalid(
-                f"'{name}' of LearningEngine.open is unusable",
-                expected=expected,
-                found=f"{type(found).__name__}: {found!r:.100}" if name != "dsn" else type(found).__name__,
-                fix=f"correct {name}",
-            )
-
-
-async def _started(home: Path, binaries: Path | None) -> EmbeddedServer:
-    executor = ThreadPoolExecutor(1, "nyx-start")
-    starting = executor.submit(start, home, binaries=binaries)
-    executor.shutdown(wait=False)
-    try:
-        return await asyncio.wrap_future(starting)
-    except asyncio.CancelledError:
-        # The thread cannot be stopped. It closes what it starts by itself: this loop may have ended by then.
-        starting.add_done_callback(_close_started)
-        raise
-
-
-def _close_started(starting: Future[EmbeddedServer]) -> None:
-    if not starting.cancelled() and starting.exception() is None:
-        starting.result().close()
-
-
-def _log_failure(noted: asyncio.Future[Written]) -> None:
-    if not noted.cancelled() and noted.exception() is not None:
-        _LOG.warning("an abandoned execution was not noted: %s", noted.exception())

@@ -14,18 +14,20 @@ __all__ = ["Settings"]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where the database is.
+    """Where the database is, and what waits for it.
 
     Attributes
     ----------
     database_url : ``NYX_DATABASE_URL``: DSN of a Postgres server; None for the embedded one.
     data_home : ``NYX_DATA_HOME``: folder of the embedded server; by default in the user's data directory.
     postgres_bin : ``NYX_POSTGRES_BIN``: folder of Postgres's programs; None to look for them.
+    spool : ``NYX_SPOOL``: folder for what waits for the database; by default in the user's data directory.
     """
 
     database_url: str | None
     data_home: Path
     postgres_bin: Path | None
+    spool: Path
 
     @classmethod
     def read(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -33,8 +35,10 @@ class Settings:
         given = os.environ if environment is None else environment
         home = given.get("NYX_DATA_HOME")
         programs = given.get("NYX_POSTGRES_BIN")
+        spool = given.get("NYX_SPOOL")
         return cls(
             given.get("NYX_DATABASE_URL") or None,
             Path(home) if home else user_data_path("nyx-learning") / "postgres",
             Path(programs) if programs else None,
+            Path(spool) if spool else user_data_path("nyx-learning") / "spool",
         )

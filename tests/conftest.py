@@ -17,6 +17,16 @@ from nyx_learning.persistence.embedded import EmbeddedServer, start
 _NUMBER = itertools.count(1)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def spool_home() -> Iterator[Path]:
+    """Where engines of the tests, and of the programs that they start, spool to."""
+    folder = Path(tempfile.mkdtemp(prefix="nyx-spool-", dir="/tmp"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NYX_SPOOL", str(folder))
+        yield folder
+    shutil.rmtree(folder)
+
+
 @pytest.fixture(scope="session")
 def postgres_binaries() -> Path | None:
     named = os.environ.get("NYX_POSTGRES_BIN")

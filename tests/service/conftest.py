@@ -43,6 +43,7 @@ async def open_engine(database_dsn: str, clean_loop: None) -> AsyncIterator[Open
     engines: list[LearningEngine] = []
 
     async def opened(spec: BanditSpec, dsn: str = database_dsn, **options: Any) -> LearningEngine:
+        options.setdefault("deadline_s", 60.0)  # a busy machine is no outage
         engine = await LearningEngine.open(spec, dsn, **options)
         engines.append(engine)
         return engine

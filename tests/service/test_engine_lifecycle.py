@@ -130,7 +130,7 @@ async def test_opening_what_cannot_be_opened(spec: BanditSpec, clean_loop: None,
     before = open_files()
     for dsn in ("postgresql://me:hunter2@127.0.0.1:1/x", "nonsense hunter2"):
         with pytest.raises(DatabaseUnavailable) as caught:
-            await LearningEngine.open(spec, dsn)
+            await LearningEngine.open(spec, dsn, fail_open=False)
         assert "hunter2" not in str(caught.value)
     await asyncio.sleep(0.05)
     assert open_files() <= before
@@ -145,6 +145,10 @@ async def test_opening_what_cannot_be_opened(spec: BanditSpec, clean_loop: None,
         {"connections": 2.5},
         {"patience_s": float("nan")},
         {"patience_s": -1},
+        {"deadline_s": True},
+        {"fail_open": 1},
+        {"spool": "here"},
+        {"spool_fsync": None},
     ],
 )
 async def test_unusable_arguments(spec: BanditSpec, database_dsn: str, arguments: dict[str, Any]) -> None:
@@ -158,7 +162,7 @@ async def test_a_role_that_may_only_read(
     await (await open_engine(spec)).close()
     read_only = f"{database_dsn}&options=-cdefault_transaction_read_only%3Don"
     with pytest.raises(DatabaseUnavailable) as caught:
-        await open_engine(spec, read_only)
+        await open_engine(spec, read_only, fail_open=False)
     assert "read-only" in caught.value.found
 
 
@@ -263,7 +267,7 @@ async def test_the_server_stays_away(
     request: pytest.FixtureRequest,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    engine = await open_engine(named(spec, request), server[0].dsn, patience_s=0.3)
+    engine = await open_engine(named(spec, request), server[0].dsn, patience_s=0.3, fail_open=False)
     decision = await engine.select_arm(contexts(0), "wf-1")
     await asyncio.to_thread(server[0].close)
     started = time.monotonic()
@@ -349,7 +353,7 @@ async def test_opening_is_cancelled_while_the_server_starts(
             begun.set()
             return start(*arguments, **options)
 
-        monkeypatch.setattr("nyx_learning.service.engine.start", told_start)
+        monkeypatch.setattr("nyx_learning.service.opening.start", told_start)
         opening = asyncio.create_task(LearningEngine.open(spec, data_home=home))
         await asyncio.to_thread(starting.wait, 60)
         await asyncio.sleep(delay)
@@ -380,7 +384,8 @@ async def run(engine, k):
         receipt = await engine.update_reward(decision, reward=i % 7 / 7)
         print(receipt.seq, decision.decision_id, flush=True)
 async def main(document, dsn):
-    async with await LearningEngine.open(BanditSpec.from_dict(json.loads(document)), dsn) as engine:
+    spec = BanditSpec.from_dict(json.loads(document))
+    async with await LearningEngine.open(spec, dsn, fail_open=False) as engine:
         await asyncio.gather(*(run(engine, k) for k in range(8)))
 asyncio.run(main(*sys.argv[1:]))
 """

@@ -329,7 +329,7 @@ async def test_decisions_between_the_rows_are_re_derived(
         if i % 9 == 8:
             await engine.retract(f"wf-{i - 8}")
         if i == 30:
-            await engine._checkpoint()
+            await engine._following.checkpoint()
     report = await engine.verify()
     assert report.ok, report.first_divergence
     assert (report.decisions, report.rewards) == (60, 60 + 12 + 6)

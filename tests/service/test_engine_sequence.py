@@ -161,7 +161,7 @@ async def test_a_slower_process_does_not_store_over_a_newer_one(
     fast = await open_engine(spec)
     slow = await open_engine(spec)
     await work(slow, contexts, range(5), "slow")
-    for task in slow._tasks:  # it no longer follows
+    for task in slow._following._tasks:  # it no longer follows
         task.cancel()
     await work(fast, contexts, range(40))
     await fast._replica.checkpoint()
@@ -178,7 +178,7 @@ async def test_a_slower_process_does_not_store_over_a_newer_one(
 async def test_stored_sums_never_run_ahead_of_the_log(
     open_engine: Any, sql: Any, spec: BanditSpec, contexts: Contexts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nyx_learning.service.engine._CHECKPOINT_ROWS", 3)
+    monkeypatch.setattr("nyx_learning.service.following._CHECKPOINT_ROWS", 3)
     engines = [await open_engine(spec) for _ in range(2)]
     ahead = []
 

@@ -60,19 +60,24 @@ async def test_asked_again_durably_it_is_stored_before_the_answer(
 async def test_decided_before_by_another_process(
     open_engine: Any, sql: Any, spec: BanditSpec, contexts: Contexts, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The stored decision is canonical; an outcome of the other one is refused, not learned as its."""
+    """The stored decision is canonical; an outcome of the other one is kept, and not learned as its."""
     one, two = await open_engine(spec), await open_engine(spec)
     canonical = await one.select_arm(contexts(0), "wf-1")
     other = await two.select_arm(contexts(0), "wf-1", durable=False)
     assert other != canonical
-    with pytest.raises(DecisionConflict):
-        await two.update_reward(other, reward=0.5)
+    apart = await two.update_reward(other, reward=0.5)
+    assert (apart.state, apart.seq, apart.reward, apart.applied) == ("conflict", 0, None, False)
     assert "decided before by another process" in caplog.text
-    with pytest.raises(DecisionConflict):
-        await two.update_reward(other, reward=0.5)
+    by_id = await two.update_reward("wf-1", reward=0.25)  # what was executed here is the arm of the other one
+    assert by_id.state == "conflict"
+    assert await sql("SELECT decision_id, digest FROM nyx.conflict") == [("wf-1", other.digest)]
     assert await two.select_arm(contexts(0), "wf-1") == canonical
     assert (await two.update_reward("wf-1", reward=0.5)).applied
+    again = await one.update_reward(other, reward=0.5)  # any process knows by now what was made apart
+    assert again.state == "conflict"
     assert await sql("SELECT count(*) FROM nyx.log") == [(1,)]
+    kept = sorted(report.report["told"]["reward"] for report in await one.unlearned())
+    assert kept == [0.25, 0.5, 0.5]
     assert (await one.verify()).ok
 
 
@@ -84,7 +89,7 @@ async def test_a_failed_one_is_brought_along_by_its_outcome(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    engine = await open_engine(spec, patience_s=0.1)
+    engine = await open_engine(spec, patience_s=0.1, fail_open=False)
 
     async def away(_batch: Any) -> None:
         raise ConnectionRefusedError
@@ -94,8 +99,8 @@ async def test_a_failed_one_is_brought_along_by_its_outcome(
         decision = await engine.select_arm(contexts(0), "wf-1", durable=False)
         with pytest.raises(DatabaseUnavailable):
             await engine.update_reward(decision, reward=0.5)
-    assert "'wf-1' was not stored" in caplog.text
-    assert await sql(STORED) == []
+        assert "'wf-1' was not stored" in caplog.text
+        assert await sql(STORED) == []
     assert (await engine.update_reward("wf-1", reward=0.5)).applied
     assert await sql(STORED) == [("wf-1", "write_behind")]
     assert (await engine.verify()).ok

@@ -1,0 +1,164 @@
+"""Selecting an arm: encode, choose, persist; what was decided under an id before is the answer.
+
+A decision is made once. Where the database does not take it in time, that decision goes to the spool and is
+returned; while it is away, decisions go there at once. Whatever comes again under its id finds it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time as clock
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from ..bandit import Decision, Learner
+from ..bandit.learner import checked_id
+from ..bandit.same import same_choice, same_request
+from ..errors import NyxError
+from ..features import Value
+from ..persistence.group_commit import GroupCommit, Written
+from .availability import Availability
+from .in_time import in_time
+from .remembered import Remembered
+from .spooling import SPOOLED, WRITE_BEHIND, Spooling
+
+__all__ = ["Selecting"]
+
+_LOG = logging.getLogger("nyx_learning")
+
+
+class _OnItsWay(NamedTuple):
+    decision: Decision
+    stored: asyncio.Future[Written]
+
+
+class Selecting:
+    """Decides by a learner, and stores what was decided."""
+
+    def __init__(
+        self,
+        learner: Learner,
+        commit: GroupCommit,
+        remembered: Remembered,
+        spooling: Spooling,
+        availability: Availability,
+        *,
+        fail_open: bool,
+        deadline_s: float,
+    ) -> None:
+        self._learner, self._commit, self._remembered = learner, commit, remembered
+        self._spooling, self._availability = spooling, availability
+        self._fail_open, self._deadline_s = fail_open, deadline_s
+        self._on_their_way: dict[str, _OnItsWay] = {}
+
+    async def select(
+        self,
+        context: Mapping[str, Value],
+        decision_id: str | None,
+        *,
+        eligible: Iterable[str] | None,
+        exclude: Iterable[str] | None,
+        durable: bool,
+        deadline_s: float | None,
+    ) -> Decision:
+        """``LearningEngine.select_arm``."""
+        key = checked_id(decision_id) if decision_id is not None else uuid.uuid4().hex
+        allowed_s = self._deadline_s if deadline_s is None else deadline_s
+        deadline = asyncio.get_running_loop().time() + allowed_s
+        learner, remembered = self._learner, self._remembered
+        clean, phi = learner.encoder.encode(context)
+        allowed = learner.arms.eligible(eligible, exclude)
+        known = None if decision_id is None else self._known(key)
+        spool_at_once = self._fail_open and self._availability.impaired
+        if known is not None:
+            decision = same_request(known, clean, allowed, learner.arms.units)
+            unsettled = remembered.is_behind(key) or remembered.get(key) is None
+            if spool_at_once or not durable or not unsettled:
+                return self._kept(decision)
+        else:
+            decision = learner.choose(clean, phi, key, allowed, time=clock.time(), mode="normal")
+        if not durable:
+            return self._write_behind(decision)
+        if spool_at_once:
+            return self._spooled(decision, None)
+        on_its_way = self._sent(decision)
+        if self._fail_open and not await self._stored_in_time(on_its_way.stored, deadline):
+            return self._spooled(on_its_way.decision, on_its_way.stored)
+        written = await asyncio.shield(on_its_way.stored)
+        decision = same_request(written.decision or decision, clean, allowed, learner.arms.units)
+        if known is not None and same_choice(decision, known):
+            decision = known  # as it was returned before
+        remembered.add_stored(decision)
+        return decision
+
+    def _known(self, key: str) -> Decision | None:
+        """What was decided under an id, as far as this process can tell without the database."""
+        known = self._remembered.get(key)
+        if known is None and key in self._on_their_way:
+            known = self._on_their_way[key].decision
+        if known is None:
+            known = self._spooling.decision(key)
+            if known is not None:
+                self._remembered.add(known, behind=True)
+        return known
+
+    def _kept(self, decision: Decision) -> Decision:
+        """A decision that is known; one that is only on its way is spooled before it is an answer."""
+        on_its_way = self._on_their_way.get(decision.decision_id)
+        if on_its_way is None or self._remembered.get(decision.decision_id) is not None:
+            return decision
+        return self._spooled(decision, on_its_way.stored)
+
+    def _sent(self, decision: Decision) -> _OnItsWay:
+        """Send a decision to the database, once however many ask for it meanwhile."""
+        key = decision.decision_id
+        on_its_way = self._on_their_way.get(key)
+        if on_its_way is None:
+            on_its_way = _OnItsWay(decision, self._commit.enqueue(decision))
+            self._on_their_way[key] = on_its_way
+            on_its_way.stored.add_done_callback(lambda _done: self._on_their_way.pop(key, None))
+        return on_its_way
+
+    async def _stored_in_time(self, stored: asyncio.Future[Written], deadline: float) -> bool:
+        """Tell whether the database has it; where it does not, what is known of it is noted."""
+        if not await in_time(stored, deadline):
+            self._availability.lost("the database did not answer within the deadline of a decision")
+            return False
+        error = None if stored.cancelled() else stored.exception()
+        if error is None:
+            return True
+        # Whatever it is, the learner has failed, and not its caller.
+        self._availability.lost(error.found if isinstance(error, NyxError) else f"{error!r:.200}")
+        return False
+
+    def _spooled(self, decision: Decision, stored: asyncio.Future[Written] | None) -> Decision:
+        key = decision.decision_id
+        known = self._remembered.get(key)  # several may have waited for it: it is spooled once
+        if known is not None:
+            return known
+        kept = self._spooling.keep_decision(decision, SPOOLED, stored)
+        self._remembered.add(kept, behind=True)
+        return kept
+
+    def _write_behind(self, decision: Decision) -> Decision:
+        away = self._availability.impaired
+        stored = None if away else self._commit.enqueue(decision._replace(mode=WRITE_BEHIND))
+        kept = self._spooling.keep_decision(decision, SPOOLED if away else WRITE_BEHIND, stored)
+        self._remembered.add(kept, behind=True)
+        if stored is not None:
+            stored.add_done_callback(lambda done: self._stored_behind(kept, done))
+        return kept
+
+    def _stored_behind(self, decision: Decision, done: asyncio.Future[Written]) -> None:
+        key = decision.decision_id
+        if done.cancelled() or done.exception() is not None:
+            told = "the spool has it" if self._spooling.usable else "its outcome will bring it along"
+            _LOG.warning("write-behind decision '%s' was not stored yet: %s", key, told)
+            return
+        self._remembered.mark_stored(key)
+        stored = done.result().decision
+        if stored is not None and not same_choice(stored, decision):
+            _LOG.warning("write-behind decision '%s' was decided before by another process", key)
+            self._remembered.lose(decision)
