@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..bandit import BanditSpec, Decision
 from ..bandit.choice import TOTAL, Keyed
-from ..bandit.decision import ARM_STAGE, product
+from ..bandit.decision import ARM_STAGE, IMPORTED, product
 from ..bandit.learner import COHORT_STAGE, checked_id
 from ..bandit.space import STRATEGY_STAGE
 from ..errors import NyxError
@@ -29,8 +31,19 @@ class Authenticity:
         The context gives φ, the keyed uniform draws every stage from its pmf, and the propensity is their
         product. That the pmf is the policy's own can only be told from the log: that is for ``verify``.
         """
+        return self._told(decision, self._made)
+
+    def imported_problem(self, decision: Decision) -> str | None:
+        """What shows that this decision was not imported under the spec; None where nothing does.
+
+        Another drew the arm: there is no keyed uniform that would draw it again. What is checked is that
+        context and φ, arm and eligibility, propensity and pmf (where there is one) agree.
+        """
+        return self._told(decision, self._imported)
+
+    def _told(self, decision: Decision, check: Callable[[Decision], str | None]) -> str | None:
         try:
-            return self._content(decision) or self._arm(decision) or self._draws(decision)
+            return check(decision)
         except (
             NyxError,
             TypeError,
@@ -41,6 +54,36 @@ class Authenticity:
             OverflowError,
         ) as error:
             return f"it cannot be read ({type(error).__name__})"
+
+    def _made(self, decision: Decision) -> str | None:
+        if decision.reason not in _REASONS:
+            return "its reason or mode is none"
+        return self._content(decision) or self._arm(decision) or self._draws(decision)
+
+    def _imported(self, decision: Decision) -> str | None:
+        if decision.mode != IMPORTED or decision.reason not in {*_REASONS, IMPORTED}:
+            return "its reason or mode is none"
+        return self._content(decision) or self._arm(decision) or self._chances(decision)
+
+    def _chances(self, decision: Decision) -> str | None:
+        arms, eligible, mass = self._spec.arms, decision.eligible, TOTAL
+        if eligible is not None and decision.arm not in eligible:
+            return "its arm was not eligible"
+        if decision.stages:
+            (stage,) = decision.stages
+            if arms.staged or (stage.name, stage.names, stage.chosen) != (
+                ARM_STAGE,
+                arms.units,
+                decision.arm,
+            ):
+                return "its pmf is not over the arms of the spec"
+            # Each mass was rounded by itself, from probabilities that sum to 1 within a millionth.
+            if min(stage.pmf) < 0 or abs(sum(stage.pmf) - TOTAL) > TOTAL / 1e6 + len(arms):
+                return "its pmf is none"
+            mass = stage.pmf[stage.chosen]
+        if not 0.0 <= decision.propensity <= min(1.0, mass / TOTAL * (1.0 + 1e-6) + 1.0 / TOTAL):
+            return "its propensity is not one of its pmf"
+        return None
 
     def _content(self, decision: Decision) -> str | None:
         spec = self._spec
@@ -56,7 +99,7 @@ class Authenticity:
             return "its epoch or state_seq is not a natural number"
         if decision.time is not None and decision.time - decision.time != 0.0:
             return "its time is not a finite number"
-        if decision.reason not in _REASONS or not decision.mode.isprintable():
+        if not decision.mode.isprintable():
             return "its reason or mode is none"
         return None
 

@@ -9,7 +9,7 @@ from json.encoder import encode_basestring_ascii as _text
 from typing import Any
 
 from ..bandit import BanditSpec, Decision, Learner
-from ..bandit.decision import ARM_STAGE
+from ..bandit.decision import ARM_STAGE, IMPORTED
 from ..bandit.learner import checked_id
 from ..errors import NyxError
 from ..persistence.fold import Fold
@@ -121,6 +121,8 @@ class Walk:
             return "unreadable"
         if decision.digest != row["digest"] or row["encoding"] != self._encoding:
             return "its content is not what was written"
+        if decision.mode == IMPORTED:
+            return self._authenticity.imported_problem(decision)
         problem = self._authenticity.problem(decision)
         if problem is not None:
             return problem

@@ -103,7 +103,7 @@ def concluded(seen: Overview, found: Found) -> VerifyReport:
         told = f"decisions: {seen.decisions} are stored, {seen.counted} were counted when they were written"
         found.add(log_walk.COUNTED, 0, "", told)
     first = None if found.first is None else found.first[-1]
-    return VerifyReport(found.decisions, found.matched, found.rows, found.sums_match, first)
+    return VerifyReport(found.decisions, found.matched, found.rows, found.sums_match, first, found.imported)
 
 
 def _read_specs(documents: Mapping[str, str], found: Found) -> dict[str, BanditSpec]:

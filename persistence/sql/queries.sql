@@ -77,6 +77,7 @@ ORDER BY l.seq;
 -- Pending, and silent since the window's length; the ids behind $4, a page of them.
 SELECT d.decision_id FROM nyx.decision d
 WHERE d.bandit = $1 AND $2::float8 - d.decided_at >= $3::float8 AND d.decision_id > $4
+  AND d.mode <> 'imported' -- nobody waits for the outcomes of a history
   AND NOT EXISTS (SELECT FROM nyx.log l
                   WHERE l.bandit = d.bandit AND l.decision_id = d.decision_id AND l.decided_on = d.decided_on
                     AND l.state <> 'pending')
@@ -130,9 +131,13 @@ SELECT * FROM nyx.decision WHERE bandit = $1 ORDER BY state_seq, decision_id;
 
 -- name: rewards_by_decision
 -- $3 and $4: the first and the last day on which these were decided.
-SELECT * FROM nyx.log
-WHERE bandit = $1 AND decision_id = ANY ($2::text[]) AND decided_on BETWEEN $3::date AND $4::date
-ORDER BY decision_id, seq;
+-- LATERAL: by the index for each, also where the plan was made while the table was small.
+SELECT l.*
+FROM unnest($2::text[]) AS k (decision_id)
+CROSS JOIN LATERAL (
+    SELECT * FROM nyx.log
+    WHERE bandit = $1 AND decision_id = k.decision_id AND decided_on BETWEEN $3::date AND $4::date OFFSET 0) AS l
+ORDER BY l.decision_id, l.seq;
 
 -- name: decided_between
 SELECT min(decided_on), max(decided_on) FROM nyx.decision_key WHERE bandit = $1 AND decision_id = ANY ($2::text[]);

@@ -12,13 +12,19 @@ __all__ = ["COMMANDS", "Command", "load"]
 COMMANDS: Mapping[str, str] = {
     "demo": "watch a small, real orchestrator learn, and verify every decision",
     "replay": "let policies learn and choose on a table of recorded executions",
+    "import": "read decisions and rewards from a file, and learn from them",
+    "export": "write decisions and rewards to a file: JSONL, CSV or Parquet",
+    "evaluate": "judge from a log whether a policy would have been at least so much better",
     "validate": "check policies against theory, published figures and independent computation",
+    "reprice": "read all stored rewards under other weights, and see which arm would be best",
     "verify": "fold the stored log, derive every decision anew, and name the first row that differs",
     "doctor": "look at the database, and say what is wrong and how to mend it",
-    "reprice": "read all stored rewards under other weights, and see which arm would be best",
     "simulate": "let policies learn in worlds whose truth is known, and see what they lose on the way",
 }
 """Name of each command, and what it does in a line; ``a-b`` is the module ``a_b``."""
+
+_MODULES = {"import": "import_log", "export": "export_log"}
+"""Modules of commands whose names are no module's."""
 
 
 class Command(Protocol):
@@ -35,4 +41,4 @@ class Command(Protocol):
 
 def load(name: str) -> Command:
     """The module of a command."""
-    return cast("Command", import_module(f"{__package__}.{name.replace('-', '_')}"))
+    return cast("Command", import_module(f"{__package__}.{_MODULES.get(name, name.replace('-', '_'))}"))

@@ -61,5 +61,7 @@ def _text(verified: BanditVerified) -> str:
         f" re-derived, sums {'match' if report.sums_match else 'differ'}"
         f" ({verified.seconds:.1f} s, {rate:,.0f} decisions/s)"
     )
+    if report.imported:
+        told += f"\n  {report.imported:,} imported, not re-derivable: made elsewhere"
     first = report.first_divergence
     return told if first is None else f"{told}\n  first divergence: {first}"

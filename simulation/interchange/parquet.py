@@ -124,7 +124,7 @@ class ParquetSink:
         }
         self._kinds = kinds
         self._schema: Any = None
-        self._open = lambda schema: parquet.ParquetWriter(path, schema)
+        self._path, self._parquet = path, parquet
         self._writer: Any = None
 
     def write(self, rows: Sequence[Mapping[str, Any]], header: Sequence[str]) -> None:
@@ -132,7 +132,7 @@ class ParquetSink:
         arrow = self._arrow
         if self._writer is None:
             self._schema = arrow.schema([(name, self._kinds.get(name, arrow.string())) for name in header])
-            self._writer = self._open(self._schema)
+            self._writer = self._parquet.ParquetWriter(self._path, self._schema)
         columns = {name: [_flat(name, row.get(name)) for row in rows] for name in header}
         self._writer.write_table(arrow.table(columns, schema=self._schema))
 

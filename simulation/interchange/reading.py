@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import IO, Any, TypeAlias, cast
 
 from ...errors import LogInvalid, LogUnreadable, NyxError
 from ...features import ContextSchema
@@ -154,7 +154,7 @@ def _binary(path: str) -> IO[bytes]:
     if not compressed:
         return file
     file.close()
-    return gzip.open(path, "rb")
+    return cast("IO[bytes]", gzip.open(path, "rb"))
 
 
 @contextmanager
