@@ -77,6 +77,7 @@ ORDER BY l.seq;
 -- Pending, and silent since the window's length; the ids behind $4, a page of them.
 SELECT d.decision_id FROM nyx.decision d
 WHERE d.bandit = $1 AND $2::float8 - d.decided_at >= $3::float8 AND d.decision_id > $4
+  AND d.mode <> 'imported' -- nobody waits for the outcomes of a history
   AND NOT EXISTS (SELECT FROM nyx.log l
                   WHERE l.bandit = d.bandit AND l.decision_id = d.decision_id AND l.decided_on = d.decided_on
                     AND l.state <> 'pending')
