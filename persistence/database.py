@@ -11,6 +11,7 @@ import asyncpg
 
 from ..errors import DatabaseRefused, DatabaseUnavailable, NyxError
 from .migrations import migrate
+from .sessions import session_settings
 
 __all__ = ["UNREACHABLE", "close_pool", "connect", "reaching", "refused", "unavailable"]
 
@@ -95,8 +96,7 @@ async def connect(
             max_size=connections,
             timeout=timeout_s,
             command_timeout=60.0,
-            # Plans of small statements that run thousands of times a second: compiling them only costs.
-            server_settings={"application_name": "nyx-learning", "jit": "off"},
+            server_settings=session_settings(dsn),
         )
     except (ValueError, OverflowError) as error:  # its text may repeat the DSN, and with it the password
         raise unavailable(f"{type(error).__name__} for {_shown(dsn)}", _SETUP_FIX) from None

@@ -25,12 +25,13 @@ from .queries import query
 from .rows import Row, any_row_from, array_text, day_of, spec_from
 from .store import Store
 
-__all__ = ["Retained", "retain"]
+__all__ = ["Retained", "check_age", "retain"]
 
 _PAGE = 2000
 _DROPPED_AT_ONCE = 2000
 _TRIES, _DELAY_S = 5, 0.2
 _LONG_S = 86_400.0
+_LONGEST_S = 1e11
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +70,9 @@ async def retain(
 
     Raises
     ------
-    InputInvalid : an age or a time that is none.
+    InputInvalid : an age that is none.
     """
-    _check(older_than_s, now)
+    check_age(older_than_s)
     cutoff = now - older_than_s
     plans = [await _plan(store, cutoff, now) for store in stores]
     if dry_run:
@@ -94,16 +95,16 @@ async def retain(
     return found
 
 
-def _check(older_than_s: float, now: float) -> None:
-    for name, value, low in (("older_than_s", older_than_s, 0.0), ("now", now, -1e12)):
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not number or not low <= value < 1e12:
-            raise InputInvalid(
-                f"retention cannot go by this '{name}'",
-                expected="seconds, an age of 0 or more" if low == 0.0 else "seconds since 1970",
-                found=shown(value),
-                fix="pass for example 90 * 86_400.0",
-            )
+def check_age(older_than_s: object) -> None:
+    """Raise ``InputInvalid`` unless this is a number of seconds, 0 or more."""
+    number = isinstance(older_than_s, (int, float)) and not isinstance(older_than_s, bool)
+    if not number or not 0.0 <= older_than_s < _LONGEST_S:  # type: ignore[operator]
+        raise InputInvalid(
+            "retention cannot go by this 'older_than_s'",
+            expected="seconds, 0 or more",
+            found=shown(older_than_s),
+            fix="pass for example 90 * 86_400.0",
+        )
 
 
 async def _plan(store: Store, cutoff: float, now: float) -> Retained:

@@ -7,6 +7,7 @@ of the log, kept up by its own commits and by polling what other processes wrote
 from __future__ import annotations
 
 import asyncio
+import time as clock
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,7 @@ from ..features import Value
 from ..persistence.conflicts import Conflicts, Unlearned
 from ..persistence.database import reaching
 from ..persistence.group_commit import Written
+from ..persistence.retention import Retained, check_age, retain
 from ..persistence.thought_trees import TreeId
 from ..rewards import Adoption, ReferenceTimes, RewardSpec, ScoringResult
 from .execution import Execution
@@ -348,6 +350,27 @@ class LearningEngine:
         with reaching():
             await self._replica.checkpoint()
             return await verify_log(self._store)
+
+    async def retain(self, older_than_s: float, *, dry_run: bool = False) -> Retained:
+        """Drop decisions that are older, with their rows of the log; what they taught stays, exactly.
+
+        Their sums are stored first, and ``verify`` and restarts begin there. Kept is what is still needed;
+        the report says what holds it. Windows that have passed are closed before, as by ``expire``. Needs
+        the rights of the schema's owner. ``older_than_s`` : seconds. ``dry_run`` : only say what would go.
+
+        Raises
+        ------
+        InputInvalid : an age that is none.
+        """
+        self._check_open()
+        now = clock.time()
+        check_age(older_than_s)
+        if not dry_run:
+            await self.expire(now)
+        with reaching():
+            (found,) = await retain([self._store], older_than_s, now=now, dry_run=dry_run)
+            await self._replica.catch_up()
+        return found
 
     async def counts(self) -> dict[str, int]:
         """How many decisions, rewards and abandoned executions are stored for this bandit."""

@@ -7,6 +7,7 @@ SELECT b.base_seq, b.last_seq,
           AND d.state_seq >= b.base_seq) AS young,
        (SELECT min(d.state_seq) FROM nyx.decision d
         WHERE $5::float8 IS NOT NULL AND d.bandit = $1 AND d.state_seq >= b.base_seq
+          AND d.mode <> 'imported' -- nobody waits for the outcomes of a history
           AND (d.decided_at > $4::float8 - $5::float8
                OR (NOT EXISTS (SELECT FROM nyx.log l
                                WHERE l.bandit = d.bandit AND l.decision_id = d.decision_id
@@ -42,7 +43,7 @@ WITH chosen AS (
     FROM nyx.decision d JOIN nyx.bandit b ON b.bandit = d.bandit
     WHERE d.bandit = $1 AND d.state_seq < b.base_seq
       AND (d.decided_at IS NULL OR d.decided_at < $2::float8)
-      AND ($3::float8 IS NULL
+      AND ($3::float8 IS NULL OR d.mode = 'imported'
            OR EXISTS (SELECT FROM nyx.log l WHERE l.bandit = d.bandit AND l.decision_id = d.decision_id
                                               AND l.decided_on = d.decided_on AND l.state <> 'pending')
            OR EXISTS (SELECT FROM nyx.abandoned a WHERE a.bandit = d.bandit AND a.decision_id = d.decision_id))

@@ -16,6 +16,8 @@ COMMANDS: Mapping[str, str] = {
     "export": "write decisions and rewards to a file: JSONL, CSV or Parquet",
     "evaluate": "judge from a log whether a policy would have been at least so much better",
     "validate": "check policies against theory, published figures and independent computation",
+    "migrate": "bring the schema of a database up to date, or see what that would do",
+    "retention": "drop decisions and rows that are older than an age; what they taught stays",
     "reprice": "read all stored rewards under other weights, and see which arm would be best",
     "verify": "fold the stored log, derive every decision anew, and name the first row that differs",
     "doctor": "look at the database, and say what is wrong and how to mend it",
