@@ -15,6 +15,7 @@ help:
 	@echo "make test      all tests, doctests and the examples of the documents"
 	@echo "make lint      ruff (rules, format), mypy, import rules"
 	@echo "make validate  policies against theory and published figures; ARGS=--quick: three minutes"
+	@echo "make crash     kill writers and Postgres 200 times, and check what was stored; ARGS='--kills 10 --mutants'"
 	@echo "make bench     speed tables; one module: make bench ARGS=import_time"
 	@echo "make clean     remove caches and build products (.venv stays)"
 	@echo
@@ -35,6 +36,10 @@ test: venv
 .PHONY: validate
 validate: venv
 	@$(BIN)/nyx-learning validate $(ARGS)
+
+.PHONY: crash
+crash: venv
+	@$(BIN)/python -m tests.crash $(ARGS)
 
 .PHONY: bench
 bench: venv
