@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ...errors import InputInvalid, shown
 from .anchors import anchors
 from .check import Check, Finding
+from .coverage import coverage
 from .golden import golden
 from .propensities import propensities
 from .quadrature import quadrature
@@ -16,6 +17,7 @@ from .regret_bounds import regret_bounds
 from .slopes import slopes
 from .staged import staged
 from .tail_bounds import tail_bounds
+from .verdicts import verdicts
 
 __all__ = ["Summary", "run_checks", "selected", "suite", "summary"]
 
@@ -45,6 +47,8 @@ def suite() -> tuple[Check, ...]:
         *staged(),
         *quadrature(),
         *golden(),
+        *verdicts(),
+        *coverage(),
     )
 
 

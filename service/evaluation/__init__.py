@@ -1,0 +1,1 @@
+"""What ``nyx-learning evaluate`` does beyond judging: choosing rows and candidates, searching, the report."""

@@ -1,0 +1,119 @@
+"""A study: which rows teach, which choose, which judge; and the verdicts on those that judge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...bandit import PolicySpec
+from ...simulation.offpolicy import snips
+from ...simulation.verdict import LOGGED, JudgedLog, Verdict, judge_all
+from ...simulation.verdict.bounds import Policy, weights
+from ...simulation.verdict.targets import Teacher, learns, split
+
+__all__ = ["Candidate", "Held", "Question", "Study", "run_search", "run_study"]
+
+Floats = npt.NDArray[np.float64]
+Candidate = PolicySpec | Mapping[str, float] | str
+"""A policy, a fixed table of arm probabilities, or ``logged``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of every policy; see ``judge``. seed : of policies that learn."""
+
+    baseline: str = LOGGED
+    min_lift: float = 0.2
+    confidence: float = 0.95
+    adaptive: bool | None = None
+    train_share: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A candidate of a search: its value on rows that neither taught nor will judge it."""
+
+    policy: str
+    value: float
+    standard_error: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return {"policy": self.policy, "held_out_value": self.value, "standard_error": self.standard_error}
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Study:
+    """Verdicts, the rows that judged, and the policies' tables on them.
+
+    taught, chose : rows before them that taught the policies, and that chose among candidates.
+    """
+
+    log: JudgedLog
+    tables: Mapping[str, Policy]
+    verdicts: tuple[Verdict, ...]
+    taught: int = 0
+    chose: int = 0
+    search: tuple[Held, ...] = ()
+
+
+def run_study(
+    log: JudgedLog, teacher: Teacher, candidates: Mapping[str, Candidate], question: Question
+) -> Study:
+    """Judge each candidate; where one of them learns, the first rows teach, and all are judged on the
+    rest.
+    """
+    taught = 0
+    if any(isinstance(one, PolicySpec) and learns(one) for one in candidates.values()):
+        taught = split(len(log), question.train_share, 1.0 - question.train_share)[0][1]
+    tables = {name: _table(log, teacher, one, taught) for name, one in candidates.items()}
+    judged = log.part(taught, len(log)) if taught else log
+    return Study(judged, tables, _verdicts(judged, tables, question), taught)
+
+
+def run_search(
+    log: JudgedLog, teacher: Teacher, candidates: Mapping[str, Candidate], question: Question
+) -> Study:
+    """Pick the candidate of the highest held-out value, and judge that one on rows of its own.
+
+    The first third of the rows teaches; the second says what each is worth (self-normalised); the best is
+    taught by both, and judged on the last third, as a single candidate: those rows had no part in picking it.
+    """
+    (_, first), (_, second), _ = split(len(log), 1 / 3, 1 / 3, 1 / 3)
+    held = log.part(first, second)
+    found: list[Held] = []
+    for name, one in candidates.items():
+        weight = weights(held, _table(log, teacher, one, first))
+        estimate = snips(np.array(held.data.reward), weight)
+        found.append(Held(name, estimate.value, estimate.standard_error))
+    ranked = sorted(found, key=lambda one: (-one.value, one.policy))
+    best = ranked[0].policy
+    judged = log.part(second, len(log))
+    tables = {best: _table(log, teacher, candidates[best], second)}
+    return Study(judged, tables, _verdicts(judged, tables, question), second, second - first, tuple(ranked))
+
+
+def _verdicts(log: JudgedLog, tables: Mapping[str, Policy], question: Question) -> tuple[Verdict, ...]:
+    return tuple(
+        judge_all(
+            log,
+            tables,
+            baseline=question.baseline,
+            min_lift=question.min_lift,
+            confidence=question.confidence,
+            adaptive=question.adaptive,
+        )
+    )
+
+
+def _table(log: JudgedLog, teacher: Teacher, candidate: Candidate, taught: int) -> Policy:
+    if isinstance(candidate, PolicySpec):
+        return teacher.table(log, candidate, taught=taught)
+    if isinstance(candidate, str):
+        return LOGGED
+    row = np.array([candidate.get(arm, 0.0) for arm in log.data.arms])
+    return np.tile(row, (len(log.contexts), 1))

@@ -1,0 +1,407 @@
+"""Checks that the verdict's error rates hold, on simulated logs whose true ratio is exactly what is asked.
+
+Each replication is a log of ``lockstep.logs``. A *false claim* is a lower bound above 0 at a row where the
+true running average of v(policy) − 1.2·v(baseline), known from the world, is not: at the last row for the
+methods that look once, at any row for the one that may be looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import log
+from typing import ClassVar, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import binom
+
+from ...jit import kernel
+from ..keys import key_of
+from ..lockstep.logs import DECLINING, HOLDOUT, IMPROVING, INCUMBENT, THOMPSON, UNIFORM, write_log
+from ..verdict import betting, cells, kernels, sequence
+from ..verdict.bounds import Contrasts, cap_for
+from .check import Check, Effort, Finding, Status
+from .judging import binomial_limit
+from .regret import SEED
+
+__all__ = ["CLAIMS", "FalseClaims", "HoldoutRows", "Power", "Scene", "Simulated", "simulated", "verdicts"]
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+Against: TypeAlias = Literal["arm", "logged"]
+
+LEVEL = 0.05
+FACTOR = 1.2
+_KINDS = {
+    "uniform": UNIFORM,
+    "80% incumbent": INCUMBENT,
+    "thompson": THOMPSON,
+    "thompson, drift": THOMPSON,
+    "improving": IMPROVING,
+    "declining": DECLINING,
+    "10% holdout": HOLDOUT,
+}
+_SHARE_MEAN = 0.525  # of the target arm in a log that improves or declines
+_RISK = 0.001
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A world, and how it is logged.
+
+    logging : one of ``_KINDS``. against : the baseline arm, or the logging policy. composite : 0 for
+    successes. ratio : of the target's running average to the baseline's, at the last row. level : of the
+    baseline's means (the logging policy's), averaged over contexts.
+    """
+
+    logging: str
+    against: Against
+    arms: int = 6
+    contexts: int = 1
+    composite: float = 0.0
+    ratio: float = FACTOR
+    level: float = 0.5
+
+    @property
+    def text(self) -> str:
+        """In a few words."""
+        value = "composite" if self.composite else "0/1"
+        against = "baseline arm" if self.against == "arm" else "logging policy"
+        return f"{self.logging} log, {self.arms}x{self.contexts}, {value}, vs {against}"
+
+    @property
+    def target(self) -> Integers:
+        """The arm that the target policy takes in each context."""
+        return np.array([1 + c % (self.arms - 1) for c in range(self.contexts)], np.int64)
+
+    def means(self) -> tuple[Floats, Floats]:
+        """Mean of each arm by context, in the first half of the rows and in the second, (C, K) each.
+
+        The baseline is arm 0. Where the world drifts, the target is below the ratio at first, and above it
+        then, so that its running average never exceeds the ratio.
+        """
+        level = self.level + 0.1 * (np.arange(self.contexts) - 0.5 * (self.contexts - 1)) / max(
+            self.contexts - 1, 1
+        )
+        table = np.repeat(level[:, None], self.arms, axis=1)
+        rows = np.arange(self.contexts)
+        if self.against == "arm":
+            table *= 0.9
+            table[:, 0] = level
+            table[rows, self.target] = self.ratio * level
+        else:
+            share = {"uniform": 1.0 / self.arms, "80% incumbent": 0.2 / (self.arms - 1)}.get(
+                self.logging, _SHARE_MEAN
+            )
+            # The logging policy's mean is the level: share·ratio·level + (1 − share)·m₀.
+            table *= (1.0 - share * self.ratio) / (1.0 - share)
+            table[rows, self.target] = self.ratio * level
+        early, late = table.copy(), table.copy()
+        if self.logging.endswith("drift"):
+            early[rows, self.target] -= 0.15
+            late[rows, self.target] += 0.15
+        return early, late
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Simulated:
+    """One log: pmf (n, K), context, arm, value (n,); the policies' tables (C, K); the truth of each row
+    (n,).
+    """
+
+    pmf: Floats
+    context: Integers
+    arm: Integers
+    value: Floats
+    target: Floats
+    baseline: Floats | None
+    truth: Floats
+    binary: bool
+
+    @property
+    def contrasts(self) -> Contrasts:
+        """D of each row, as ``RowBounds`` has it."""
+        count, arms = self.target.shape
+        d, gaps = np.empty(len(self.arm)), np.empty(len(self.arm))
+        nothing = np.zeros((1, 1))
+        x, p = int(self.context[0]), self.pmf[0]
+        second = p if self.baseline is None else self.baseline[x]
+        cap = cap_for(self.target[x] - FACTOR * second, p)
+        kernels.contrasts(
+            1.0,
+            self.target,
+            False,
+            FACTOR,
+            nothing if self.baseline is None else self.baseline,
+            self.baseline is None,
+            self.context,
+            self.pmf,
+            True,
+            self.context,
+            self.arm,
+            self.value,
+            cap,
+            np.zeros((count + 1, arms, 2)),
+            d,
+            gaps,
+        )
+        return Contrasts(d, gaps, cap, FACTOR + cap)
+
+
+def simulated(scene: Scene, rows: int, replication: int) -> Simulated:
+    """Replication number ``replication`` of a scene."""
+    early, late = scene.means()
+    pmf = np.empty((rows, scene.arms))
+    context, arm = np.empty(rows, np.int64), np.empty(rows, np.int64)
+    value = np.empty(rows)
+    start, step = key_of(SEED, replication, scene.text)
+    wanted = int(scene.target[0])
+    write_log(
+        _KINDS[scene.logging], early, late, 0, wanted, scene.composite, start, step, pmf, context, arm, value
+    )
+    target = np.zeros((scene.contexts, scene.arms))
+    target[np.arange(scene.contexts), scene.target] = 1.0
+    baseline = None
+    if scene.against == "arm":
+        baseline = np.zeros_like(target)
+        baseline[:, 0] = 1.0
+    first = 2 * np.arange(rows) < rows
+    truth = np.empty(rows)
+    for now, means in ((first, early), (~first, late)):
+        aim = (target * means).sum(axis=1).mean()
+        if baseline is not None:
+            truth[now] = aim - FACTOR * means[:, 0].mean()
+        else:
+            truth[now] = aim - FACTOR * (pmf[now] @ means.mean(axis=0))
+    return Simulated(pmf, context, arm, value, target, baseline, truth, scene.composite == 0.0)
+
+
+def mover_claims(log_: Simulated) -> bool:
+    """What ``CellBounds`` says at the last row."""
+    count, arms = log_.target.shape
+    counted = cells.cells_of(log_.context, log_.arm, log_.value, count, arms)
+    table = np.zeros_like(log_.target)
+    table[log_.context] = log_.pmf
+    second = table if log_.baseline is None else log_.baseline
+    return cells.lower_bound(counted, log_.target - FACTOR * second, LEVEL)[1] > 0.0
+
+
+def betting_claims(log_: Simulated) -> bool:
+    """What ``RowBounds`` says at the last row of a log that counts as fixed."""
+    one = log_.contrasts
+    return betting.shows(one.d, one.floor, LEVEL)
+
+
+def sequence_claims(log_: Simulated) -> bool:
+    """Whether ``RowBounds`` is above 0 at any row where the truth is not, looked at after every one."""
+    one = log_.contrasts
+    grid = sequence.mixture(one.scale)
+    return bool(_claims_while_false(one.d, one.gaps, log_.truth, -log(LEVEL), grid.rates, grid.costs))
+
+
+def sequence_claims_at_end(log_: Simulated) -> bool:
+    """Whether ``RowBounds`` is above 0 at the last row."""
+    one = log_.contrasts
+    return sequence.run(one.d, one.gaps, one.scale, LEVEL).crossed
+
+
+@kernel
+def _claims_while_false(
+    d: Floats, gaps: Floats, truth: Floats, threshold: float, rates: Floats, costs: Floats
+) -> bool:
+    state = np.zeros(6)
+    total = 0.0
+    for i in range(d.shape[0]):
+        kernels.sequence(d[i : i + 1], gaps[i : i + 1], state, threshold, rates, costs)
+        total += truth[i]
+        if state[3] == state[0] and total <= 1e-9 * (i + 1.0):
+            return True
+    return False
+
+
+_AT_END = "empirical_bernstein_sequence, looked at last"
+
+CLAIMS: dict[str, Callable[[Simulated], bool]] = {
+    "mover_wilson": mover_claims,
+    "betting": betting_claims,
+    "empirical_bernstein_sequence": sequence_claims,
+    _AT_END: sequence_claims_at_end,
+}
+"""What a method claims of a log, by its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class FalseClaims:
+    """No more false claims than .05 allows, at a true ratio of exactly 1.2."""
+
+    method: str
+    scene: Scene
+    rows: int
+    effort: Effort
+    kind: ClassVar[str] = "false claims"
+
+    @property
+    def title(self) -> str:
+        """What ``--only`` searches."""
+        return f"{self.kind} verdict {self.method} {self.scene.text} n={self.rows}"
+
+    def run(self, *, full: bool) -> Finding:
+        """Count them over the replications."""
+        size = self.effort.of(full=full)
+        claims = CLAIMS[self.method]
+        count = sum(claims(simulated(self.scene, self.rows, r)) for r in range(size))
+        limit, alarm = binomial_limit(size, LEVEL)
+        rate = count / size
+        return Finding(
+            self.kind,
+            self.method,
+            self.scene.text,
+            f"type I error, n={self.rows}",
+            "pass" if count < limit else "fail",
+            rate,
+            (rate * (1.0 - rate) / size) ** 0.5,
+            LEVEL,
+            "level",
+            "false claims < binomial limit at .001",
+            alarm,
+            "definition of the level",
+            size,
+            f"{count} of {size}, {limit} or more would fail",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """Claims at a true ratio above 1.2: at least ``least`` of the logs; 0 where it is only reported."""
+
+    method: str
+    scene: Scene
+    rows: int
+    least: float
+    effort: Effort
+    kind: ClassVar[str] = "power"
+
+    @property
+    def title(self) -> str:
+        """What ``--only`` searches."""
+        return f"{self.kind} verdict {self.method} {self.scene.text} ratio {self.scene.ratio:g} n={self.rows}"
+
+    def run(self, *, full: bool) -> Finding:
+        """Count the claims; fewer than a binomial number with this chance falls below with .001 fail."""
+        size = self.effort.of(full=full)
+        claims = CLAIMS[self.method]
+        count = sum(claims(simulated(self.scene, self.rows, r)) for r in range(size))
+        rate = count / size
+        limit = int(binom.ppf(_RISK, size, self.least)) if self.least else 0
+        status: Status = "pass" if count >= limit else "fail"
+        return Finding(
+            self.kind,
+            self.method,
+            self.scene.text,
+            f"power at {self.scene.ratio:g}, n={self.rows}",
+            status,
+            rate,
+            (rate * (1.0 - rate) / size) ** 0.5,
+            self.least or None,
+            "at least",
+            "claims >= binomial limit at .001" if self.least else "reported only",
+            float(binom.cdf(limit - 1, size, self.least)) if self.least else 0.0,
+            "requirement" if self.least else "",
+            size,
+            f"{count} of {size}" + (f", fewer than {limit} would fail" if self.least else ", reported only"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class HoldoutRows:
+    """Decisions after which four comparisons of learner and holdout out of five are ``met``; reported only.
+
+    The learner's cohort has ``ratio`` times the success rate of the holdout's, .6; looked at after every row.
+    """
+
+    ratio: float
+    most: int
+    effort: Effort
+    kind: ClassVar[str] = "power"
+
+    @property
+    def title(self) -> str:
+        """What ``--only`` searches."""
+        return f"{self.kind} verdict empirical_bernstein_sequence 10% holdout ratio {self.ratio:g}"
+
+    def run(self, *, full: bool) -> Finding:
+        """The .8 quantile of the row at which the bound is first above 0."""
+        size = self.effort.of(full=full)
+        scene = Scene("10% holdout", "arm", arms=2, ratio=self.ratio, level=0.6)
+        rows = []
+        for r in range(size):
+            one = simulated(scene, self.most, r).contrasts
+            first = sequence.run(one.d, one.gaps, one.scale, LEVEL).first_crossing
+            rows.append(first or self.most + 1)
+        needed = float(np.quantile(rows, 0.8, method="higher"))
+        never = sum(row > self.most for row in rows)
+        return Finding(
+            self.kind,
+            "empirical_bernstein_sequence",
+            scene.text,
+            f"decisions to 80 % power at {self.ratio:g}",
+            "pass",
+            needed if needed <= self.most else None,
+            None,
+            None,
+            "reported only",
+            "reported only",
+            0.0,
+            "",
+            size,
+            f"median {np.median(rows):,.0f}; {never} of {size} not within {self.most:,}",
+        )
+
+
+_ROWS = (100, 300, 1000, 10_000)
+_SEQUENCE = "empirical_bernstein_sequence"
+_PEEKED: tuple[Scene, ...] = (
+    Scene("uniform", "arm"),
+    Scene("80% incumbent", "arm"),
+    Scene("thompson", "arm"),
+    Scene("thompson, drift", "arm"),
+    Scene("thompson", "logged"),
+    Scene("improving", "logged"),
+    Scene("declining", "logged"),
+    Scene("thompson", "arm", composite=0.5),
+    Scene("improving", "logged", composite=0.5),
+    Scene("declining", "logged", composite=0.5),
+)
+"""What the test that may be looked at after every row is checked on."""
+
+
+def verdicts() -> list[Check]:
+    """Type I error of every method under every kind of log that it is used for, and power."""
+    found: list[Check] = []
+    fixed = ("uniform", "80% incumbent")
+    for rows in _ROWS:
+        effort = Effort(200 if rows <= 300 else 0, 2000)
+        for logging in fixed:
+            found += [FalseClaims("mover_wilson", Scene(logging, "arm"), rows, effort)]
+            found += [FalseClaims("mover_wilson", Scene(logging, "logged"), rows, effort)]
+            found += [FalseClaims("betting", Scene(logging, "arm", composite=0.5), rows, effort)]
+        found += [FalseClaims(_SEQUENCE, scene, rows, effort) for scene in _PEEKED]
+    for arms in (6, 36):
+        for logging in fixed:
+            for rows in (1000, 10_000):
+                scene = Scene(logging, "arm", arms=arms, contexts=3)
+                found.append(FalseClaims("mover_wilson", scene, rows, Effort(0, 2000)))
+    effort = Effort(0, 2000)
+    for logging, least in (("uniform", 0.85), ("80% incumbent", 0.25)):
+        for against in ("logged", "arm"):
+            scene = Scene(logging, against, ratio=1.35, level=0.6)
+            found.append(Power("mover_wilson", scene, 1000, least if against == "logged" else 0.0, effort))
+            for arms in (6, 36):
+                wide = Scene(logging, against, arms=arms, contexts=3, ratio=1.35, level=0.6)
+                found.append(Power("mover_wilson", wide, 1000, 0.0, effort))
+        peeked = Scene(logging, "arm", ratio=1.35, level=0.6)
+        found += [Power(_AT_END, peeked, rows, 0.0, Effort(0, 500)) for rows in (1000, 10_000)]
+    found += [HoldoutRows(1.5, 20_000, Effort(0, 500)), HoldoutRows(1.35, 60_000, Effort(0, 400))]
+    found.append(HoldoutRows(1.25, 500_000, Effort(0, 100)))
+    return found

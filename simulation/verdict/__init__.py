@@ -1,0 +1,21 @@
+"""The verdict: "would the policy have been at least 20 % better?", with an error rate that holds."""
+
+from .bounds import LOGGED
+from .holdout import judge_holdout
+from .judge import judge, judge_all
+from .log import JudgedLog, judged_log
+from .result import Bound, Ceiling, MoreData, Support, Verdict
+
+__all__ = [
+    "LOGGED",
+    "Bound",
+    "Ceiling",
+    "JudgedLog",
+    "MoreData",
+    "Support",
+    "Verdict",
+    "judge",
+    "judge_all",
+    "judge_holdout",
+    "judged_log",
+]

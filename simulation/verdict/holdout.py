@@ -1,0 +1,121 @@
+"""On policy: the learner's cohort against the holdout cohort of the same bandit.
+
+``BanditSpec(holdout=h)`` serves a keyed cohort the baseline arm. Membership is drawn by the decision's id
+alone, so that both cohorts meet the same work, and whoever they are compared by is an experiment: no
+propensity but h is needed. The learner changes while it learns; so both values are running averages, and
+the comparison is ``sequence``'s: valid whenever it is looked at.
+
+The two cohorts are two arms, *learner* and *holdout*, of one policy with probabilities 1 − h and h.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from ...errors import SupportMissing
+from ..interchange import LoggedChoice
+from ..offpolicy.logged import LoggedData
+from .judge import judge
+from .log import JudgedLog, Metric, in_order
+from .result import Verdict
+
+__all__ = ["COHORTS", "cohorts", "judge_holdout"]
+
+COHORTS = ("learner", "holdout")
+_NONE = 1e-9
+
+
+def judge_holdout(
+    choices: Iterable[LoggedChoice],
+    metric: Metric = "success",
+    *,
+    min_lift: float = 0.2,
+    confidence: float = 0.95,
+) -> Verdict:
+    """Judge whether the learner is at least ``min_lift`` better than the baseline arm that the holdout got.
+
+    Raises
+    ------
+    SupportMissing : the log has no holdout cohort with the metric, or does not say how large it is.
+    """
+    log = cohorts(choices, metric)
+    verdict = judge(
+        log,
+        np.array([[1.0, 0.0]]),
+        name=COHORTS[0],
+        baseline=COHORTS[1],
+        min_lift=min_lift,
+        confidence=confidence,
+        adaptive=True,
+    )
+    return replace(verdict, by_context=())
+
+
+def cohorts(choices: Iterable[LoggedChoice], metric: Metric = "success") -> JudgedLog:
+    """The log with its cohorts as arms.
+
+    A row's share h is that of its spec: what the holdout logs as propensity; in the learner's cohort what the
+    propensity has beyond the pmf. Rows whose share cannot be told so have the last one seen. Rows from a time
+    without a holdout are left out.
+
+    Raises
+    ------
+    SupportMissing : no row of the holdout cohort has the metric, or shares are not known.
+    """
+    rows = in_order(choices)
+    held = next(
+        (row.propensity for row in rows if row.reason == "holdout" and row.propensity is not None), None
+    )
+    arm: list[int] = []
+    value: list[float] = []
+    pmf: list[tuple[float, float]] = []
+    ids: list[str] = []
+    without = 0
+    known = held
+    for row in rows:
+        share = _share(row, known)
+        known = share or known
+        worth = row.reward if metric == "reward" else row.success
+        if worth is None:
+            without += 1
+        elif share:
+            arm.append(int(row.reason == "holdout"))
+            value.append(float(worth))
+            pmf.append((1.0 - share, share))
+            ids.append(row.decision_id)
+    if held is None or not any(arm) or all(arm):
+        raise SupportMissing(
+            "the log has no two cohorts to compare",
+            expected=f"rows of reason 'holdout' and others, each with a {metric}",
+            found=f"{sum(arm):,} of the holdout among {len(arm):,} rows with a {metric}",
+            fix="set BanditSpec(holdout=0.1, baseline_arm=…), or judge the log without --holdout",
+        )
+    table = np.array(pmf)
+    chosen = np.array(arm, np.int64)
+    data = LoggedData(
+        COHORTS,
+        chosen,
+        np.array(value),
+        table[np.arange(len(chosen)), chosen],
+        table,
+        cell=np.zeros(len(chosen), np.int64),
+        cells=("all",),
+        decision_ids=tuple(ids),
+    )
+    return JudgedLog(data, ({},), metric, without_metric=without)
+
+
+def _share(row: LoggedChoice, known: float | None) -> float | None:
+    """The holdout's share when a row was decided; 0 for no holdout."""
+    if row.propensity is None:
+        return known
+    if row.reason == "holdout":
+        return row.propensity
+    own = None if row.pmf is None else row.pmf.get(row.arm_id)
+    if own is None:
+        return known
+    share = 1.0 - row.propensity / own
+    return share if share > _NONE else 0.0

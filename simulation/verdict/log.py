@@ -1,0 +1,256 @@
+"""A log made ready to be judged: one value a decision, contexts told apart, and how the rows were logged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import LogInvalid, SupportMissing
+from ..interchange import LoggedChoice
+from ..offpolicy.logged import LoggedData
+
+__all__ = ["JudgedLog", "Logging", "Metric", "in_order", "judged_log"]
+
+Floats = npt.NDArray[np.float64]
+Metric: TypeAlias = Literal["success", "reward"]
+Logging: TypeAlias = Literal["fixed", "adaptive"]
+
+_FINITE_ROWS = 20
+"""Rows per distinct context, on average, from which contexts count as finitely many."""
+_SAME = 1e-9
+_SUM = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedLog:
+    """Decisions that have the metric, in the order of the log.
+
+    Attributes
+    ----------
+    data : the rows; ``data.reward`` is the metric, ``data.cell`` the context's number.
+    contexts : the C distinct contexts. eligible : the arms that could be chosen in each; None for all. Rows
+        with other arms to choose from count as another context. metric : what is judged.
+    without_metric : rows that have none, left out. held_out : rows of a holdout cohort, left out: they are no
+        evidence about the policy that logs.
+    """
+
+    data: LoggedData
+    contexts: tuple[Mapping[str, Any], ...]
+    metric: Metric
+    eligible: tuple[tuple[str, ...] | None, ...] = (None,)
+    without_metric: int = 0
+    held_out: int = 0
+    notes: tuple[str, ...] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    @cached_property
+    def cell(self) -> npt.NDArray[np.int64]:
+        """Number of each row's context, (n,)."""
+        if self.data.cell is None:
+            return np.zeros(len(self), np.int64)
+        return np.array(self.data.cell, np.int64)
+
+    @cached_property
+    def binary(self) -> bool:
+        """True where every value is 0 or 1."""
+        return bool(((self.data.reward == 0.0) | (self.data.reward == 1.0)).all())
+
+    @cached_property
+    def finite(self) -> bool:
+        """True where contexts recur so often that each is a cell of its own."""
+        return len(self.contexts) == 1 or len(self.contexts) * _FINITE_ROWS <= len(self)
+
+    @cached_property
+    def propensity(self) -> Floats:
+        """Probability of each chosen arm, (n,).
+
+        Raises
+        ------
+        SupportMissing : unknown ones.
+        """
+        data = self.data
+        if data.propensity is not None and data.source == "logged":
+            return np.array(data.propensity)
+        missing = len(data) if data.propensity is None else int(np.isnan(data.propensity).sum())
+        raise SupportMissing(
+            f"{missing:,} of {len(data):,} decisions have no logged propensity",
+            expected="a propensity in every row: what a policy would have earned is weighed by it",
+            found=f"propensities that are {data.source}",
+            fix="log propensities, or leave such rows out; estimated ones support no verdict",
+        )
+
+    @cached_property
+    def logging(self) -> Logging:
+        """``fixed`` where the rows show it: every pmf (or propensity) depends on context and arm alone.
+
+        Where contexts hardly recur, and propensities differ, nothing shows it: ``adaptive`` is the safe
+        answer.
+        """
+        pmf, propensity = self.data.logging, self.propensity
+        if pmf is not None:
+            same_everywhere = bool(np.abs(pmf - pmf[0]).max() <= _SAME)
+            if same_everywhere or not self.finite:
+                return "fixed" if same_everywhere else "adaptive"
+            first = np.zeros(len(self.contexts), np.int64)
+            first[self.cell[::-1]] = np.arange(len(self))[::-1]
+            return "fixed" if np.abs(pmf - pmf[first[self.cell]]).max() <= _SAME else "adaptive"
+        if np.ptp(propensity) <= _SAME:
+            return "fixed"
+        place = self.cell * len(self.data.arms) + self.data.arm
+        low = np.full(len(self.contexts) * len(self.data.arms), np.inf)
+        high = np.zeros_like(low)
+        np.minimum.at(low, place, propensity)
+        np.maximum.at(high, place, propensity)
+        known = high > 0.0
+        same = bool((high[known] - low[known] <= _SAME).all())
+        same = same and bool((high.reshape(len(self.contexts), -1).sum(axis=1) <= 1.0 + _SUM).all())
+        return "fixed" if same and 2 * int(known.sum()) <= len(self) else "adaptive"
+
+    @cached_property
+    def pmf_by_context(self) -> Floats:
+        """The logging pmf of each context (C, K), for a fixed logging policy.
+
+        Without logged pmfs it is put together from the propensities of chosen arms; 0 where none was chosen.
+        """
+        table = np.zeros((len(self.contexts), len(self.data.arms)))
+        if self.data.logging is not None:
+            table[self.cell] = self.data.logging
+        else:
+            table[self.cell, self.data.arm] = self.propensity
+        return table
+
+    @cached_property
+    def whole(self) -> bool:
+        """Whether the logging policy is known for all arms, not for chosen ones alone."""
+        if self.data.logging is not None:
+            return True
+        sums = self.pmf_by_context.sum(axis=1)
+        return self.logging == "fixed" and bool((np.abs(sums - 1.0) <= _SUM).all())
+
+    def part(self, first: int, last: int) -> JudgedLog:
+        """The rows first … last − 1, with the same contexts and arms."""
+        return replace(
+            self, data=self.data.take(np.arange(first, last)), without_metric=0, held_out=0, notes=()
+        )
+
+
+def judged_log(
+    choices: Iterable[LoggedChoice], metric: Metric = "success", *, arms: Sequence[str] | None = None
+) -> JudgedLog:
+    """Make arrays of logged choices, in the order in which they were decided.
+
+    arms : the arms there are, in their order; by default those that the rows name, sorted.
+
+    Raises
+    ------
+    LogInvalid : a decision comes twice, or an arm is not one of ``arms``.
+    SupportMissing : no row has the metric.
+    """
+    rows: list[LoggedChoice] = []
+    values: list[float] = []
+    numbers: dict[tuple[object, ...], int] = {}
+    allowed: list[tuple[str, ...] | None] = []
+    contexts: list[Mapping[str, Any]] = []
+    cell: list[int] = []
+    seen = without = held_out = 0
+    share = _Share()
+    for choice in in_order(choices):
+        seen += 1
+        value = choice.reward if metric == "reward" else choice.success
+        if choice.reason == "holdout":
+            held_out += 1
+            share.held_out(choice)
+            continue
+        if value is None:
+            without += 1
+            continue
+        rows.append(choice)
+        values.append(float(value))
+        key = choice.eligible, *sorted((name, repr(item)) for name, item in choice.context.items())
+        if key not in numbers:
+            numbers[key] = len(contexts)
+            contexts.append(dict(choice.context))
+            allowed.append(choice.eligible)
+        cell.append(numbers[key])
+    if not rows:
+        raise SupportMissing(
+            f"the log has no decision with a {metric}" if seen else "the log is empty",
+            expected=f"rows with a {metric}" + (", outside of the holdout cohort" if held_out else ""),
+            found=f"{seen:,} rows, none of them" if seen else "no rows",
+            fix="report outcomes" + (", or judge by --metric reward" if metric == "success" else ""),
+        )
+    ids = tuple(sorted({row.arm_id for row in rows} | {arm for row in rows for arm in row.pmf or ()}))
+    ids = ids if arms is None else tuple(arms)
+    place = {arm: i for i, arm in enumerate(ids)}
+    strange = sorted({name for row in rows for name in (row.arm_id, *(row.pmf or ()))} - place.keys())
+    if strange:
+        raise LogInvalid(
+            "the log names arms that are not among the given ones",
+            expected=f"arms out of {list(ids)}"[:200],
+            found=f"{strange}"[:120],
+            fix="give all arms, or none: those of the log are taken then",
+        )
+    whole = all(row.pmf is not None and row.arm_id in row.pmf for row in rows)
+    propensity = np.array([share.policy(row, whole=whole) for row in rows], np.float64)
+    pmf = None
+    if whole:
+        pmf = np.zeros((len(rows), len(ids)))
+        for i, row in enumerate(rows):
+            for arm, mass in (row.pmf or {}).items():
+                pmf[i, place[arm]] = mass
+    data = LoggedData(
+        ids,
+        np.array([place[row.arm_id] for row in rows], np.int64),
+        np.array(values, np.float64),
+        propensity,
+        pmf,
+        cell=np.array(cell, np.int64),
+        cells=tuple(_named(context, only) for context, only in zip(contexts, allowed, strict=True)),
+        decision_ids=tuple(row.decision_id for row in rows),
+        partly_known=True,
+    )
+    return JudgedLog(data, tuple(contexts), metric, tuple(allowed), without, held_out)
+
+
+def in_order(choices: Iterable[LoggedChoice]) -> list[LoggedChoice]:
+    """Choices as they were decided: by what was known (``state_seq``), else by time, else as they stand.
+
+    Not as rewards came in: where failures come sooner than successes, that order alone would be a drift.
+    """
+    rows = list(choices)
+    if rows and all(row.state_seq is not None for row in rows):
+        return sorted(rows, key=lambda row: (row.state_seq or 0, row.time or 0.0))
+    if rows and all(row.time is not None for row in rows):
+        return sorted(rows, key=lambda row: row.time or 0.0)
+    return rows
+
+
+class _Share:
+    """The holdout's share, which is a factor of every logged propensity, and no part of the policy's."""
+
+    def __init__(self) -> None:
+        self._found: float | None = None
+
+    def held_out(self, choice: LoggedChoice) -> None:
+        if choice.propensity is not None:
+            self._found = choice.propensity
+
+    def policy(self, choice: LoggedChoice, *, whole: bool) -> float:
+        """Probability with which the policy chose the arm; NaN for unknown."""
+        if whole and choice.pmf is not None:
+            return choice.pmf[choice.arm_id]
+        if choice.propensity is None:
+            return float("nan")
+        return choice.propensity if self._found is None else min(choice.propensity / (1.0 - self._found), 1.0)
+
+
+def _named(context: Mapping[str, Any], only: tuple[str, ...] | None) -> str:
+    text = ", ".join(f"{name}={value}" for name, value in sorted(context.items())) or "all"
+    return text if only is None else f"{text} (only {', '.join(only)})"
