@@ -41,6 +41,7 @@ def main() -> None:
     options = parser.parse_args()
     _false_alarms(options.replications)
     _delays(options.replications)
+    _adwin(options.replications)
     _regret(options.replications, options.bandits)
     _cost()
 
@@ -116,6 +117,28 @@ def _delays(replications: int) -> None:
         print(f"  {before} → {after}: {median:.0f}, {early:.1%}")
 
 
+def adwin_figures(replications: int, rows: int = 10_000) -> tuple[float, float, float]:
+    """What River's ADWIN does on such streams: false alarms in 10,000, and delays for .8 → .4 and .8 → .6."""
+    false, late = 0, []
+    for seed in range(min(replications, 50)):
+        detector = adwin()
+        false += sum(detector.update(float(r)) for r in _rng(seed).random(rows) < 0.8)
+    for after in (0.4, 0.6):
+        delays = []
+        for seed in range(replications):
+            detector, draws = adwin(), _rng(seed).random(1200)
+            found = [t for t in range(1200) if detector.update(float(draws[t] < (0.8 if t < 200 else after)))]
+            behind = [t for t in found if t >= 200]
+            delays.append(behind[0] - 199 if behind else np.inf)
+        late.append(float(np.median(delays)))
+    return 1e4 / rows * false / min(replications, 50), late[0], late[1]
+
+
+def _adwin(replications: int) -> None:
+    false, large, small = adwin_figures(replications)
+    print(f"River's ADWIN(δ=.3, clock=1): {false:.2f} false alarms at .8, delays {large:.0f} and {small:.0f}")
+
+
 def _regret(replications: int, bandits: int) -> None:
     print(f"regret of Thompson sampling on four arms, 1,500 rounds, change at 600; idle_discount={IDLE}")
     for name, (means, length) in WORLDS.items():
@@ -158,7 +181,11 @@ def _cost() -> None:
         def contexts(i: int, phi: list[int], context: ContextMonitor = context) -> None:  # noqa: ARG001
             context.add(phi)
 
-        parts = {"reward": reward, "duration": duration, "context": contexts}
+        parts: dict[str, Callable[[int, list[int]], None]] = {
+            "reward": reward,
+            "duration": duration,
+            "context": contexts,
+        }
         medians = {name: _median_us(step, rows) for name, step in parts.items()}
         told = ", ".join(f"{name} {us:.1f}" for name, us in medians.items())
         print(f"  {dimension:3} columns: {told}; together {sum(medians.values()):.1f}")

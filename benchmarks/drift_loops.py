@@ -53,7 +53,8 @@ def _evidence(
     line[0] = total
     work[4, 0] = RIDGE
     scan(ones, owners, rewards, n, small, line, work[4], small[1:], work[:4], residuals, out)
-    return out[1, EVIDENCE]
+    evidence: float = out[1, EVIDENCE]
+    return evidence
 
 
 @kernel

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .bandit import Bandit, BanditSpec, Decision, PolicySpec, Range, Receipt, Strategy
     from .errors import NyxError
     from .features import Categorical, ContextSchema, Flag, Numeric, Ordinal
+    from .features.monitors import Monitors
     from .rewards import Outcome, RewardSpec
     from .service import LearningEngine, warm_up
 
@@ -24,6 +25,7 @@ _PLACES = {
     "Decision": "bandit",
     "Flag": "features",
     "LearningEngine": "service",
+    "Monitors": "features.monitors",
     "Numeric": "features",
     "NyxError": "errors",
     "Ordinal": "features",
@@ -44,6 +46,7 @@ __all__ = [
     "Decision",
     "Flag",
     "LearningEngine",
+    "Monitors",
     "Numeric",
     "NyxError",
     "Ordinal",

@@ -24,7 +24,10 @@ from ..persistence.retention import Retained, check_age, retain
 from ..persistence.thought_trees import TreeId
 from ..rewards import Adoption, ReferenceTimes, RewardSpec, ScoringResult
 from .execution import Execution
+from .exporting import ExportReport, export_log
 from .health import Health, health_of
+from .importing import ImportReport, import_log
+from .monitoring import MonitoringStatus
 from .opening import Options, check_seconds, checked
 from .parts import Parts, open_parts
 from .referring import adopt_references, propose_references
@@ -344,6 +347,51 @@ class LearningEngine:
         self._check_open()
         return await reprice_log(self._store, spec, by=by)
 
+    async def import_log(
+        self, path: str | Path, *, form: str | None = None, skip_bad: bool = False
+    ) -> ImportReport:
+        """Import decisions and rewards from a file (JSONL, CSV or Parquet), and learn from them.
+
+        They count as made elsewhere (mode ``imported``); what they were worth joins the sums as any reward
+        does. All lines are imported, in one transaction, or none; a file that was imported before changes
+        nothing. See ``docs/how-to/import-a-history.md``.
+
+        Parameters
+        ----------
+        form : ``jsonl``, ``csv`` or ``parquet``; by default what the file's name says, or its beginning.
+        skip_bad : import the lines that fit, and list the others in the report.
+
+        Raises
+        ------
+        ImportRejected : a line does not fit; its ``report`` lists them all, and nothing was written.
+        LogUnreadable, PackageMissing : the file cannot be read to its end; nothing was written.
+        DatabaseUnavailable, DatabaseRefused : nothing was written.
+        """
+        self._check_open()
+        epochs = tuple(self._learner.sums.epochs)
+        report = await import_log(self._store, epochs, path, form=form, skip_bad=skip_bad, time=clock.time())
+        with reaching():
+            await self._replica.catch_up()
+        return report
+
+    async def export_log(
+        self,
+        path: str | Path,
+        *,
+        form: str | None = None,
+        context_columns: Literal["dotted", "json"] = "dotted",
+    ) -> ExportReport:
+        """Write a line for each stored decision, with the reward that counts now; streamed, of one moment.
+
+        form : as ``import_log`` takes it. context_columns : of a CSV: a column for each feature, or JSON.
+
+        Raises
+        ------
+        LogUnwritable, PackageMissing : the file cannot be written as asked; an old one stays as it was.
+        """
+        self._check_open()
+        return await export_log(self._store, path, form=form, context_columns=context_columns)
+
     async def verify(self) -> VerifyReport:
         """Fold the stored log, re-derive every stored decision, and name the first row that differs."""
         self._check_open()
@@ -377,6 +425,14 @@ class LearningEngine:
         self._check_open()
         with reaching():
             return await self._store.counts()
+
+    async def monitoring(self) -> MonitoringStatus | None:
+        """How far the spec's monitors have come, in whichever process they run; None where it has none."""
+        self._check_open()
+        if self._parts.monitoring is None:
+            return None
+        with reaching():
+            return await self._parts.monitoring.status(self._parts.pool)
 
     async def flush(self) -> int:
         """Send what waits on the local disk now; returns how many records still wait there.

@@ -22,6 +22,7 @@ from .arrival import Arrival
 from .availability import Availability
 from .flushing import Flushing
 from .following import Following
+from .monitoring import Monitoring
 from .opening import Options, start_embedded
 from .provenance import Provenance
 from .remembered import Remembered
@@ -59,6 +60,7 @@ class Parts:
     reporting: Reporting
     settling: Settling
     thought_trees: ThoughtTrees
+    monitoring: Monitoring | None
 
     async def close(self) -> None:
         """Write what is waiting, store the sums, let the database go; what cannot be written is spooled."""
@@ -108,7 +110,7 @@ async def open_parts(spec: BanditSpec, dsn: str | None, options: Options) -> Par
         availability = Availability(spec.name)
         pool = await _pool(dsn, options, availability)
         spooling = await asyncio.to_thread(_spooling, spec, where, options, settings)
-        return await _assemble(spec, learner, pool, server, availability, spooling, options)
+        return await _assemble(spec, learner, pool, server, dsn, availability, spooling, options)
     except BaseException:
         try:
             if spooling is not None:
@@ -144,6 +146,7 @@ async def _assemble(
     learner: Learner,
     pool: asyncpg.Pool,
     server: EmbeddedServer | None,
+    dsn: str,
     availability: Availability,
     spooling: Spooling,
     options: Options,
@@ -184,6 +187,10 @@ async def _assemble(
     settling = Settling(spec, store, commit, provenance)
     await flushing.adopt()  # before the first decision: what a dead process decided stays decided
     flushing.start()
+    monitoring = None
+    if spec.monitors is not None:
+        monitoring = Monitoring(dsn, spec, replica.catch_up)
+        following.spawn(monitoring.run(), "monitors")
     return Parts(
         spec,
         server,
@@ -201,6 +208,7 @@ async def _assemble(
         reporting,
         settling,
         trees,
+        monitoring,
     )
 
 

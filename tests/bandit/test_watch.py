@@ -188,7 +188,7 @@ def test_specs_without_monitors_keep_their_hash_and_specs_with_them_their_settin
     assert plain.spec_hash != SPEC.spec_hash
     assert BanditSpec.from_dict(SPEC.to_dict()) == SPEC
     with pytest.raises(SpecInvalid):
-        replace(SPEC, monitors=True)
+        replace(SPEC, monitors=True)  # type: ignore[arg-type]
     with pytest.raises(InputInvalid):
         Watch(plain)
 
@@ -198,7 +198,7 @@ def test_every_kind_of_policy_reads_the_new_epoch(policy: str) -> None:
     parameters: dict[str, Any] = {"gamma": 100.0} if policy == "square_cb" else {}
     bandit = played(replace(SPEC, policy=PolicySpec(policy, floor=0.1, **parameters)), 620, 400)
     assert any(event.kind == "epoch" and "direct" in event.epochs for event in bandit.events)
-    context = {"task": "code", "size": 5.0}
+    context: dict[str, Any] = {"task": "code", "size": 5.0}
     fresh = {b.arm_id: b.rewards for b in bandit.beliefs(context)}
     rewarded = sum(d.arm_id == "direct" for d in bandit.decisions.values())
     assert fresh["direct"] < rewarded
