@@ -148,6 +148,7 @@ class LearningEngine:
         ------
         ContextInvalid, ArmUnknown, EligibilityEmpty, InputInvalid : bad input.
         DecisionConflict : the id was used with another context or eligibility.
+        RewardTooLate : the id belongs to a decision that retention dropped.
         DatabaseUnavailable : the decision could not be stored, and the engine does not fail open.
         """
         self._check_open()

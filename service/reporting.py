@@ -21,6 +21,7 @@ from ..persistence.group_commit import GroupCommit, Written
 from ..persistence.store import Store, decision_conflict
 from .availability import Availability
 from .in_time import in_time
+from .payload import check_report
 from .provenance import Provenance
 from .remembered import Remembered
 from .spooling import Spooling
@@ -57,6 +58,7 @@ class Reporting:
 
     async def report(self, decision: Decision | str, told: Reported) -> Receipt:
         """``LearningEngine.update_reward``."""
+        check_report(told)
         time = clock.time()
         key = decision.decision_id if isinstance(decision, Decision) else checked_id(decision)
         lost = self._lost(decision, key)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from ..bandit import Decision, Learner
 from ..bandit.learner import checked_id
 from ..bandit.same import same_choice, same_request
-from ..errors import NyxError
+from ..errors import NyxError, RewardTooLate
 from ..features import Value
 from ..persistence.group_commit import GroupCommit, Written
 from .availability import Availability
@@ -129,6 +129,8 @@ class Selecting:
         error = None if stored.cancelled() else stored.exception()
         if error is None:
             return True
+        if isinstance(error, RewardTooLate):
+            raise error  # the id belongs to a decision that retention dropped: the caller's, and no outage
         # Whatever it is, the learner has failed, and not its caller.
         self._availability.lost(error.found if isinstance(error, NyxError) else f"{error!r:.200}")
         return False

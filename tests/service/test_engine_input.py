@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from nyx_learning import BanditSpec, Categorical, ContextSchema, Flag, Numeric, Outcome, Strategy
-from nyx_learning.errors import ArmUnknown, ContextInvalid, EligibilityEmpty, InputInvalid
+from nyx_learning.errors import (
+    ArmUnknown,
+    ContextInvalid,
+    EligibilityEmpty,
+    InputInvalid,
+    OutcomeInvalid,
+)
+from nyx_learning.service.payload import MAX_REPORT_BYTES
 
 Contexts = Callable[[int], dict[str, Any]]
 
@@ -158,3 +165,24 @@ async def test_numbers_of_every_kind_survive_storing(open_engine: Any, spec: Ban
         assert (await again.select_arm({"x": value, "y": abs(value) + 1e-9}, f"wf-{i}")).state_seq == i
     report = await again.verify()
     assert report.ok, report.first_divergence
+
+
+async def test_an_outcome_that_is_too_large(
+    open_engine: Any, sql: Any, spec: BanditSpec, contexts: Contexts
+) -> None:
+    """Refused before anything is written; just below the limit it is stored."""
+    engine = await open_engine(spec)
+    decision = await engine.select_arm(contexts(0), "wf-1")
+    codes = tuple(f"{i:0100}" for i in range(9_000))
+    for told in (
+        {"outcome": Outcome(success=True, error_codes=codes)},
+        {"part": {"success": True, "error_codes": codes}},
+        {"part": {"success": True, "error_codes": list(codes)}},
+    ):
+        with pytest.raises(OutcomeInvalid, match="too large") as caught:
+            await engine.update_reward(decision, **told)
+        assert len(str(caught.value)) < 500
+    assert await sql("SELECT count(*) FROM nyx.log") == [(0,)]
+    outcome = Outcome(success=True, error_codes=codes[: MAX_REPORT_BYTES // 103 - 1])
+    assert (await engine.update_reward(decision, outcome)).applied
+    assert (await engine.verify()).ok

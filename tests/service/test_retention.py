@@ -105,7 +105,7 @@ async def test_what_is_dropped_stays_dropped(
         with pytest.raises(RewardTooLate):
             await one.retract("wf-0")
     with pytest.raises(RewardTooLate, match="dropped by retention"):
-        await other.select_arm(contexts(0), "wf-0")
+        await (await open_engine(spec)).select_arm(contexts(0), "wf-0")  # knows neither
     assert (await ids(sql, "log"), engine.state_seq) == before
     assert (await engine.verify()).ok
 

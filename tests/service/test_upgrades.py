@@ -11,7 +11,7 @@ from nyx_learning import BanditSpec, Outcome
 from nyx_learning.persistence.migrations import known_migrations, migrate
 
 Contexts = Callable[[int], dict[str, Any]]
-TABLES = ("bandit", "spec", "decision", "log", "abandoned", "checkpoint", "sums", "counted")
+TABLES = ("bandit", "spec", "decision_key", "decision", "log", "abandoned", "checkpoint", "sums", "counted")
 COLUMNS = """
     SELECT column_name::text FROM information_schema.columns
     WHERE table_schema = $1 AND table_name = $2 ORDER BY ordinal_position
@@ -57,7 +57,8 @@ async def test_from_every_schema(
     for table in TABLES:
         names = await columns(connection, "nyx", table)
         if names:  # counting came with 0002
-            shared = [name for name in names if name in await columns(connection, "made", table)]
+            there = await columns(connection, "made", table)
+            shared = [name for name in names if name in there]
             listed = ", ".join(shared)
             await connection.execute(f"INSERT INTO nyx.{table} ({listed}) SELECT {listed} FROM made.{table}")
             if table == "log" and old:
