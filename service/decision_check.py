@@ -13,9 +13,10 @@ from ..bandit.decision import ARM_STAGE, IMPORTED
 from ..bandit.learner import checked_id
 from ..errors import NyxError
 from ..persistence.fold import Fold
-from ..persistence.rows import Row, any_row_from, decision_from
+from ..persistence.rows import Row, any_row_from, day_of, decision_from
 from ..persistence.store import StoredBlock
 from .authentic import Authenticity
+from .plain_row import integers_text, is_plain
 
 __all__ = ["Walk"]
 
@@ -37,7 +38,7 @@ class Walk:
         self._authenticity = Authenticity(spec)
         self._staged = spec.arms.staged
         self._units: Sequence[str] = spec.arms.units
-        self._index = {arm_id: i for i, arm_id in enumerate(self._units)}
+        self._index = {} if self._staged else {arm_id: i for i, arm_id in enumerate(self._units)}
         self._hash, self._encoding = spec.spec_hash, spec.encoding
 
     @property
@@ -47,7 +48,22 @@ class Walk:
 
     def absorb(self, row: Row, context: Mapping[str, Any] | None) -> None:
         """Fold the next row; ``context`` : of its decision, where the row's φ is of another encoding."""
-        self.fold.absorb(any_row_from(row), context)
+        unit = self._index.get(row["arm_id"])
+        sums = self.learner.sums
+        phi, seq, units = row["phi"], row["seq"], row["units"]
+        if (
+            unit is None
+            or row["encoding"] != self._encoding
+            or len(phi) != sums.dimension
+            or not is_plain(row)
+        ):
+            self.fold.absorb(any_row_from(row), context)
+            return
+        # What ``Fold`` does with such a row, without making one of it.
+        sums.expect(seq)
+        further = self.learner.increments(row["propensity"], units, seq) if sums.further else ()
+        sums.absorb(unit, row["epoch"], seq, phi, units, 1, further)
+        sums.seq = seq
 
     def problem(self, row: Row) -> str | None:
         """What shows that this decision was not made here by the spec; None where nothing does."""
@@ -91,6 +107,7 @@ class Walk:
             and row["mode"].isprintable()
             and row["spec_hash"] == self._hash
             and row["encoding"] == self._encoding
+            and row["decided_on"] == day_of(row["decided_at"])
             and _stages_of(again) == row["stages"]
             and list(again.stages[-1].pmf) == row["pmf"]
         )
@@ -102,11 +119,11 @@ class Walk:
         text = (
             f'{{"arm":{_text(row["arm_id"])},"bandit":{_text(row["bandit"])},"context":{row["context"]},'
             f'"decision_id":{_text(row["decision_id"])},'
-            f'"eligible":{"null" if eligible is None else _array(eligible)},"epoch":{row["epoch"]},'
-            f'"mode":{_text(row["mode"])},"phi":{_array(row["phi"])},"propensity":{_REPR(row["propensity"])},'
+            f'"eligible":{"null" if eligible is None else integers_text(eligible)},"epoch":{row["epoch"]},'
+            f'"mode":{_text(row["mode"])},"phi":{integers_text(row["phi"])},"propensity":{_REPR(row["propensity"])},'
             f'"reason":{_text(row["reason"])},"spec_hash":{_text(row["spec_hash"])},"stages":[{before}'
             f'{{"chosen":{self._index.get(row["arm_id"])},"name":"{ARM_STAGE}","names":null,'
-            f'"pmf":{_array(row["pmf"])}}}],"state_seq":{row["state_seq"]},'
+            f'"pmf":{integers_text(row["pmf"])}}}],"state_seq":{row["state_seq"]},'
             f'"time":{"null" if time is None else _REPR(time)}}}'
         )
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
@@ -144,10 +161,6 @@ class Walk:
         return None
 
 
-def _array(numbers: Sequence[int]) -> str:
-    return str(numbers).replace(" ", "")
-
-
 def _stages_of(decision: Decision) -> str:
     """The column ``stages`` of a decision among listed arms."""
     return f"[{','.join(map(_stage_of, decision.stages[:-1]))}]"
@@ -157,5 +170,5 @@ def _stage_of(stage: Any) -> str:
     names = ",".join(map(_text, stage.names))
     return (
         f'{{"chosen":{stage.chosen},"name":{_text(stage.name)},"names":[{names}],'
-        f'"pmf":{_array(list(stage.pmf))}}}'
+        f'"pmf":{integers_text(list(stage.pmf))}}}'
     )

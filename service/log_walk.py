@@ -18,7 +18,7 @@ from ..bandit.decision import IMPORTED
 from ..bandit.events import EVENT_KINDS
 from ..errors import NyxError
 from ..persistence.queries import Connection, query
-from ..persistence.rows import Row, any_row_from, log_row_from
+from ..persistence.rows import Row, any_row_from
 from ..persistence.store import StoredBlock
 from .decision_check import Walk
 from .event_check import EventCheck
@@ -142,13 +142,7 @@ async def _look_up(connection: Connection, bandit: str, check: RowCheck, rows: S
     if missing:
         for row in await connection.fetch(query("decisions_by_id"), bandit, missing):
             check.decisions[row["decision_id"]] = row
-    check.histories.clear()
-    for row in await connection.fetch(query("verify_earlier"), bandit, ids, rows[0]["seq"]):
-        try:
-            earlier = log_row_from(row)
-        except (TypeError, ValueError, KeyError):
-            continue  # it was named where it stands
-        check.histories.setdefault(row["decision_id"], []).append(earlier)
+    check.begin(await connection.fetch(query("verify_earlier"), bandit, ids, rows[0]["seq"]))
 
 
 class _Walking:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..bandit import BanditSpec
 from ..bandit.events import EVENT_KINDS
@@ -12,6 +12,7 @@ from ..bandit.settle import draft_of, settle
 from ..errors import NyxError
 from ..persistence.rows import Row, adoption_from, day_of, decision_from, event_from, log_row_from
 from ..rewards import Adoption, reference_for
+from .plain_row import follows_plainly, is_plain
 
 __all__ = ["RowCheck"]
 
@@ -30,20 +31,32 @@ _PLAIN = {
 class RowCheck:
     """Checks the rows of a log, one after the other in the order of their numbers.
 
-    ``decisions``, ``histories`` : the stored decisions that the next rows are about, and the earlier rows
-    about them; the caller puts them there and takes them away. ``problem`` adds what it sees.
+    ``decisions`` : the stored decisions that the next rows are about; the caller puts them there and takes
+    them away.
     """
 
     def __init__(self, specs: Mapping[str, BanditSpec]) -> None:
         self._specs = specs
         self.decisions: dict[str, Row] = {}
-        self.histories: dict[str, list[RewardRow]] = {}
+        self._histories: dict[str, list[RewardRow]] = {}
+        self._plain: dict[str, Row] = {}  # of the present page: the only row of their decision so far
         self._adoptions: list[Adoption] = []
 
     @property
     def adopted_seq(self) -> int:
         """Number of the last adoption so far."""
         return self._adoptions[-1].seq if self._adoptions else 0
+
+    def begin(self, earlier: Iterable[Row]) -> None:
+        """Begin a page; ``earlier`` : all rows before it about the decisions that it is about, in order."""
+        self._plain.clear()
+        self._histories.clear()
+        for row in earlier:
+            try:
+                given = log_row_from(row)
+            except (TypeError, ValueError, KeyError):
+                continue  # it was named where it stands
+            self._histories.setdefault(given.decision_id, []).append(given)
 
     def problem(self, row: Row) -> str | None:
         """What is wrong with the next row; None where nothing is."""
@@ -53,15 +66,33 @@ class RowCheck:
             return self._event(row)
         if row["decision_id"] is None:
             return _CHANGED
+        if self._follows_plainly(row):
+            self._plain[row["decision_id"]] = row
+            return None
         try:
             given = log_row_from(row)
             same = given.digest == row["digest"]
         except (TypeError, ValueError, KeyError):
             return _CHANGED
-        history = self.histories.setdefault(given.decision_id, [])
+        history = self._history(given.decision_id)
         problem = self._content(given, same=same) or self._placed(row) or self._settled(given, history)
         history.append(given)
         return problem
+
+    def _follows_plainly(self, row: Row) -> bool:
+        key = row["decision_id"]
+        if self._adoptions or key in self._plain or key in self._histories or not is_plain(row):
+            return False
+        decision, spec = self.decisions.get(key), self._specs.get(row["priced_by"])
+        if decision is None or spec is None or decision["spec_hash"] not in self._specs:
+            return False
+        return follows_plainly(row, decision, spec)
+
+    def _history(self, key: str) -> list[RewardRow]:
+        history = self._histories.setdefault(key, [])
+        if key in self._plain:
+            history.append(log_row_from(self._plain.pop(key)))
+        return history
 
     def _adoption(self, row: Row) -> str | None:
         try:
