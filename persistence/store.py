@@ -84,8 +84,7 @@ class Store:
     async def register(self) -> None:
         """Make the bandit and this spec known; a no-op when they are."""
         document = json.dumps(self.own_spec.to_dict())
-        async with self.pool.acquire() as connection:
-            await prepare_partitions(connection)
+        await self.make_partitions()
         async with self.pool.acquire() as connection, connection.transaction():
             await connection.execute(query("register_bandit"), self.bandit)
             await read_base(connection, self.own_spec)  # refuses what can no longer be folded
@@ -93,6 +92,11 @@ class Store:
             await connection.execute(
                 query("start_checkpoint"), self.bandit, self.encoding, self.own_spec.bucket_rows
             )
+
+    async def make_partitions(self) -> None:
+        """Make the partitions of this month and the next, where they are missing."""
+        async with self.pool.acquire() as connection:
+            await prepare_partitions(connection)
 
     async def spec(self, spec_hash: str, connection: Connection | None = None) -> BanditSpec | None:
         """A spec that decided for this bandit; None if it is not stored.

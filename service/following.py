@@ -17,6 +17,7 @@ __all__ = ["Following"]
 _LOG = logging.getLogger("nyx_learning")
 _POLL_S = 0.2
 _CHECKPOINT_ROWS = 1000
+_PARTITIONS_S = 6 * 3600.0
 
 
 class Following:
@@ -40,6 +41,7 @@ class Following:
         """Begin to follow, behind the restored prefix of the log."""
         self._confirm(self._replica.seq)
         self._following = self.spawn(self._follow(), "follow")
+        self.spawn(self._make_partitions(), "partitions")
 
     async def stop(self, timeout_s: float = 5.0) -> None:
         """End every task; one that waits for a server which does not answer ends with its connection."""
@@ -88,3 +90,12 @@ class Following:
                 if not away:
                     _LOG.warning("cannot follow the log of bandit '%s': %r", self._store.bandit, error)
                 away = True
+
+    async def _make_partitions(self) -> None:
+        """Months go by while a process runs."""
+        while True:
+            await asyncio.sleep(_PARTITIONS_S)
+            try:
+                await self._store.make_partitions()
+            except Exception as error:  # noqa: BLE001 (the default partition takes what has none)
+                _LOG.warning("cannot make partitions for the months ahead: %r", error)
