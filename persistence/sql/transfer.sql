@@ -76,8 +76,8 @@ SELECT count(*) AS inserted, count(*) FILTER (WHERE propensity = 0) AS unknown
 FROM given JOIN inserted USING (decision_id);
 
 -- name: count_imported
--- A stripe of its own: this one stays locked until the import ends.
-INSERT INTO nyx.counted AS c (bandit, stripe, decisions) VALUES ($1, -1, $2)
+-- A stripe of its own (-1 is retention's): this one stays locked until the import ends.
+INSERT INTO nyx.counted AS c (bandit, stripe, decisions) VALUES ($1, -2, $2)
 ON CONFLICT (bandit, stripe) DO UPDATE SET decisions = c.decisions + EXCLUDED.decisions;
 
 -- name: imported_rewards

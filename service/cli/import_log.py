@@ -7,6 +7,8 @@ A line has decision_id, time, context (or columns context.<feature>), arm_id, pr
 propensity is not known, it is left empty, and stays unknown. All lines are imported, in one transaction, or
 none; lines that were imported before change nothing. See docs/how-to/import-a-history.md.
 
+A copy that `nyx-learning export --rows log` wrote is restored: all of it, if it verifies, or nothing.
+
 Exit code 1: lines were skipped (--skip-bad). Exit code 2: a line cannot be imported, and nothing was.
 """
 
@@ -21,11 +23,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from ...bandit import BanditSpec
-from ...errors import DocumentInvalid, NyxError
+from ...errors import DocumentInvalid, InputInvalid, NyxError
 from ...persistence.database import close_pool, connect, reaching
 from ...persistence.store import Store
 from ...simulation.interchange import FORMATS
 from ..access import database_address, stored_bandit
+from ..archiving import Restored, is_archive, restore_log
 from ..importing import ImportReport, LogRejected, import_and_learn
 from .output import print_error, print_json, print_text
 
@@ -54,6 +57,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Import; print what became of the lines."""
+    if is_archive(args.file):
+        restored = asyncio.run(_restore(args))
+        if args.json:
+            print_json(restored.to_dict())
+        else:
+            counts = restored.rows
+            print_text(
+                f"{restored.bandit}: {counts.get('decision', 0):,} decisions and"
+                f" {counts.get('log', 0):,} rows restored, verified"
+            )
+        return 0
     try:
         report = asyncio.run(_import(args))
     except LogRejected as error:
@@ -76,6 +90,22 @@ async def _import(args: argparse.Namespace) -> ImportReport:
         return await import_and_learn(
             store, args.file, form=args.format, skip_bad=args.skip_bad, time=clock.time()
         )
+
+
+async def _restore(args: argparse.Namespace) -> Restored:
+    if args.spec is not None or args.bandit is not None or args.skip_bad:
+        raise InputInvalid(
+            "a copy of a bandit is restored as it is",
+            expected="the file alone",
+            found="--spec, --bandit or --skip-bad",
+            fix="leave them out: the copy has its bandit, specs and all rows",
+        )
+    async with database_address(args.dsn) as address:
+        pool = await connect(address, connections=2)
+        try:
+            return await restore_log(pool, args.file)
+        finally:
+            await close_pool(pool)
 
 
 @asynccontextmanager

@@ -22,7 +22,7 @@ from .cells import document_from, parse_json, split_columns
 from .choice import FIELDS, LoggedChoice, choice_from
 from .parquet import parquet_rows
 
-__all__ = ["FORMATS", "Reject", "format_of", "read_log"]
+__all__ = ["FORMATS", "Reject", "format_of", "named_format", "opened", "read_log"]
 
 FORMATS = ("jsonl", "csv", "parquet")
 MAX_LINE = 1 << 20
@@ -127,6 +127,14 @@ def read_log(
             yield choice
 
 
+def named_format(path: str | Path) -> str | None:
+    """The format that a file's name says; None where it says none."""
+    suffixes = [suffix.lower() for suffix in Path(path).suffixes]
+    if suffixes[-1:] == [".gz"]:
+        suffixes.pop()
+    return _SUFFIXES.get(suffixes[-1]) if suffixes else None
+
+
 def format_of(path: str | Path) -> str:
     """The format of a log, by its name, or else by how it begins.
 
@@ -134,10 +142,7 @@ def format_of(path: str | Path) -> str:
     ------
     LogUnreadable : the file cannot be opened.
     """
-    suffixes = [suffix.lower() for suffix in Path(path).suffixes]
-    if suffixes[-1:] == [".gz"]:
-        suffixes.pop()
-    known = _SUFFIXES.get(suffixes[-1]) if suffixes else None
+    known = named_format(path)
     if known is not None:
         return known
     with _readable(str(path)), _binary(str(path)) as file:
@@ -145,6 +150,13 @@ def format_of(path: str | Path) -> str:
     if head.startswith(_PARQUET):
         return "parquet"
     return "jsonl" if head.startswith((b"{", b"[")) or not head else "csv"
+
+
+@contextmanager
+def opened(path: str | Path) -> Iterator[IO[bytes]]:
+    """Open a file of bytes, compressed or not; what goes wrong inside the block is ``LogUnreadable``."""
+    with _readable(str(path)), _binary(str(path)) as file:
+        yield file
 
 
 def _binary(path: str) -> IO[bytes]:

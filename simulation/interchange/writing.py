@@ -16,9 +16,9 @@ from ...errors import LogUnwritable
 from .cells import cell_of, context_cell
 from .choice import FIELDS
 from .parquet import ParquetSink
-from .reading import FORMATS, format_of
+from .reading import FORMATS, named_format
 
-__all__ = ["LogWriter", "open_writer"]
+__all__ = ["LineWriter", "LogWriter", "open_lines", "open_writer"]
 
 
 class _Sink(Protocol):
@@ -27,12 +27,45 @@ class _Sink(Protocol):
     def close(self) -> None: ...
 
 
-class LogWriter:
+class _Writer:
+    """A file that is written inside a ``with`` block: an error leaves no file, or the old one."""
+
+    def __init__(self, temporary: Path | None, path: Path) -> None:
+        self._temporary, self._path = temporary, path
+
+    def _finish(self) -> None:
+        """Write what is left, where all went well."""
+
+    def _close(self) -> None:
+        """Close the file below."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            try:
+                if kind is None:
+                    self._finish()
+            finally:
+                self._close()
+            if kind is None and self._temporary is not None:
+                self._temporary.replace(self._path)
+        except OSError as problem:
+            raise _unwritable(self._path, problem) from problem
+        finally:
+            if self._temporary is not None:
+                self._temporary.unlink(missing_ok=True)
+
+
+class LogWriter(_Writer):
     """Writes documents in pages, inside a ``with`` block: an error leaves no file, or the old one."""
 
     def __init__(self, sink: _Sink, header: Sequence[str], temporary: Path | None, path: Path) -> None:
+        super().__init__(temporary, path)
         self._sink, self._header = sink, header
-        self._temporary, self._path = temporary, path
 
     def write(self, documents: Sequence[Mapping[str, Any]]) -> None:
         """Append documents.
@@ -46,23 +79,49 @@ class LogWriter:
         except OSError as error:
             raise _unwritable(self._path, error) from error
 
-    def __enter__(self) -> Self:
-        return self
+    def _finish(self) -> None:
+        self.write([])  # a log without decisions has its header all the same
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def _close(self) -> None:
+        self._sink.close()
+
+
+class LineWriter(_Writer):
+    """Writes lines of text in pages, inside a ``with`` block: an error leaves no file, or the old one."""
+
+    def __init__(self, stream: IO[str], temporary: Path | None, path: Path) -> None:
+        super().__init__(temporary, path)
+        self._stream = stream
+
+    def write(self, lines: Sequence[str]) -> None:
+        """Append lines, without their ends.
+
+        Raises
+        ------
+        LogUnwritable : no space is left, or no right to write.
+        """
         try:
-            if kind is None:
-                self.write([])  # a log without decisions has its header all the same
-            self._sink.close()
-            if kind is None and self._temporary is not None:
-                self._temporary.replace(self._path)
-        except OSError as problem:
-            raise _unwritable(self._path, problem) from problem
-        finally:
-            if self._temporary is not None:
-                self._temporary.unlink(missing_ok=True)
+            self._stream.writelines(f"{line}\n" for line in lines)
+        except OSError as error:
+            raise _unwritable(self._path, error) from error
+
+    def _close(self) -> None:
+        self._stream.close()
+
+
+def open_lines(path: str | Path) -> LineWriter:
+    """Begin a text; a name that ends in ``.gz`` makes it compressed.
+
+    Raises
+    ------
+    LogUnwritable : a place that cannot be written.
+    """
+    target = Path(path)
+    temporary = _temporary(target)
+    try:
+        return LineWriter(_stream(temporary or target, _packed(target)), temporary, target)
+    except OSError as error:
+        raise _unwritable(target, error) from error
 
 
 def open_writer(
@@ -80,7 +139,7 @@ def open_writer(
     LogUnwritable : an unknown format, or a place that cannot be written. PackageMissing : no pyarrow.
     """
     target = Path(path)
-    form = form or (format_of(target) if target.suffix else "jsonl")
+    form = form or named_format(target) or "jsonl"
     if form not in FORMATS:
         raise LogUnwritable(
             "there is no such format of logs",
@@ -88,14 +147,12 @@ def open_writer(
             found=repr(form)[:80],
             fix="name one of them, or give the file its suffix",
         )
-    # A pipe or a terminal cannot be replaced by a complete file: it is written as it comes.
-    special = target.exists() and not target.is_file()
-    temporary = None if special else target.with_name(f".{target.name}.{os.getpid()}.part")
+    temporary = _temporary(target)
     place = temporary or target
     try:
         if form == "parquet":
             return LogWriter(ParquetSink(place), FIELDS, temporary, target)
-        stream = _stream(place, compressed=target.suffix.lower() == ".gz")
+        stream = _stream(place, _packed(target))
     except OSError as error:
         raise _unwritable(target, error) from error
     if form == "jsonl":
@@ -107,7 +164,17 @@ def open_writer(
     return LogWriter(_Csv(stream), header, temporary, target)
 
 
-def _stream(path: Path, *, compressed: bool) -> IO[str]:
+def _temporary(target: Path) -> Path | None:
+    """Where a file is written until it is complete; a pipe or a terminal is written as it comes."""
+    special = target.exists() and not target.is_file()
+    return None if special else target.with_name(f".{target.name}.{os.getpid()}.part")
+
+
+def _packed(target: Path) -> bool:
+    return target.suffix.lower() == ".gz"
+
+
+def _stream(path: Path, compressed: bool) -> IO[str]:
     if compressed:
         # Without the time of day and the name: equal logs give equal files.
         packed = gzip.GzipFile("", "wb", 6, path.open("wb"), 0)

@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from nyx_learning import BanditSpec, LearningEngine
+from nyx_learning.persistence.embedded import EmbeddedServer
 from nyx_learning.service.cli import main
 
 HISTORY = """decision_id,context.task,context.size,arm_id,propensity,reward,comment
@@ -35,6 +38,20 @@ def known(spec: BanditSpec, database_dsn: str, tmp_path: Path) -> Path:
     path = tmp_path / "spec.json"
     path.write_text(json.dumps(spec.to_dict()))
     return path
+
+
+@pytest.fixture
+def empty_dsn(postgres_server: EmbeddedServer) -> Iterator[str]:
+    """A second empty database."""
+
+    async def execute(statement: str) -> None:
+        connection = await asyncpg.connect(postgres_server.dsn)
+        await connection.execute(statement)
+        await connection.close()
+
+    asyncio.run(execute("CREATE DATABASE copied TEMPLATE template0"))
+    yield postgres_server.dsn_of("copied")
+    asyncio.run(execute("DROP DATABASE copied WITH (FORCE)"))
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
@@ -68,6 +85,28 @@ def test_in_and_out(
     )
     assert (code, out) == (0, "orchestration: 2 decisions, 2 with a reward, 1 of unknown propensity\n")
     assert '"{""size"": 1, ""task"": ""code""}"' in (tmp_path / "log.csv").read_text()
+
+
+def test_a_copy_goes_to_another_database(
+    capsys: pytest.CaptureFixture[str],
+    history: Path,
+    known: Path,
+    database_dsn: str,
+    empty_dsn: str,
+    tmp_path: Path,
+) -> None:
+    run(capsys, "import", history, "--dsn", database_dsn)
+    copy = tmp_path / "copy.jsonl"
+    code, report = run_json(capsys, "export", copy, "--rows", "log", "--dsn", database_dsn)
+    assert (code, report["rows"], report["rewards"]) == (0, "log", 2)
+    code, told = run_json(capsys, "import", copy, "--bandit", "orchestration", "--dsn", empty_dsn)
+    assert (code, told["error"]["code"]) == (2, "input_invalid")
+    code, report = run_json(capsys, "import", copy, "--dsn", empty_dsn)
+    assert (code, report["restored"], report["verified"], report["decisions"]) == (0, True, True, 2)
+    code, told = run_json(capsys, "import", copy, "--dsn", empty_dsn)
+    assert (code, told["error"]["code"]) == (2, "document_invalid")
+    code, out, _ = run(capsys, "export", copy, "--rows", "log", "--dsn", empty_dsn)
+    assert (code, out.startswith("orchestration: ")) == (0, True)
 
 
 def test_a_spec_creates_its_bandit(
