@@ -28,7 +28,7 @@ from typing import Any
 from ...errors import InputInvalid, shown
 from ...simulation.columns import number_of
 from ...simulation.interchange import LoggedChoice, read_log
-from ...simulation.verdict import LOGGED, Verdict, judge_holdout, judged_log
+from ...simulation.verdict import LOGGED, judge_holdout, judged_log
 from ...simulation.verdict.holdout import cohorts
 from ...simulation.verdict.targets import Teacher, spec_of_log, teacher_of
 from ..evaluation.report import write_report
@@ -110,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
         print_json(_document(study, source))
     else:
         print_text("\n".join(lines_of(study)))
-    return _code(study.verdicts)
+    return _code(study)
 
 
 def _study(args: argparse.Namespace, choices: list[LoggedChoice], stored: Any) -> Study:
@@ -239,9 +239,8 @@ def _json(path: str) -> Any:
 
 
 def _document(study: Study, source: str) -> dict[str, Any]:
-    best = _best(study.verdicts)
     return {
-        "verdict": best.status,
+        "verdict": study.best.status,
         "log": str(source),
         "verdicts": [verdict.to_dict() for verdict in study.verdicts],
         "rows_that_taught": study.taught,
@@ -249,13 +248,8 @@ def _document(study: Study, source: str) -> dict[str, Any]:
     }
 
 
-def _best(verdicts: tuple[Verdict, ...]) -> Verdict:
-    order = ("met", "not enough evidence", "not met", "not supported")
-    return min(verdicts, key=lambda verdict: order.index(verdict.status))
-
-
-def _code(verdicts: tuple[Verdict, ...]) -> int:
-    return {"met": 0, "not supported": 2}.get(_best(verdicts).status, 1)
+def _code(study: Study) -> int:
+    return {"met": 0, "not supported": 2}.get(study.best.status, 1)
 
 
 def _number(text: str) -> float:

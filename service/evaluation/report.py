@@ -12,7 +12,7 @@ from string import Template
 import numpy as np
 
 from ...errors import InputInvalid, NyxError
-from ...simulation.offpolicy import Diagnostics, diagnose, overlay
+from ...simulation.offpolicy import Diagnostics, Overlay, diagnose, evaluate, overlay
 from ...simulation.verdict import Verdict
 from ...simulation.verdict.bounds import weights
 from .study import Study
@@ -22,6 +22,12 @@ from .wording import METHODS, bound, lift, more_line, percent, question
 __all__ = ["render_report", "write_report"]
 
 _TONES = {"met": "met", "not met": "unmet", "not enough evidence": "open", "not supported": "open"}
+_ESTIMATORS = {
+    "ips": "importance sampling",
+    "snips": "self-normalised",
+    "dm": "direct method",
+    "dr": "doubly robust, cross-fitted",
+}
 _SHOWN = 15
 _BINS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 50.0)
 _POINTS = 60
@@ -50,7 +56,7 @@ def render_report(study: Study, *, source: str) -> str:
     """The whole page. ``source`` : what was read, as the reader knows it."""
     web = files(__package__) / "web"
     page = Template((web / "verdict.html").read_text(encoding="utf-8"))
-    first = study.verdicts[0]
+    first = study.best
     tone = _TONES[first.status]
     document = json.dumps(
         [verdict.to_dict() for verdict in study.verdicts], ensure_ascii=False, allow_nan=False
@@ -68,7 +74,9 @@ def render_report(study: Study, *, source: str) -> str:
 
 
 def _lead(verdict: Verdict) -> str:
-    text = f"{escape(verdict.reason[:1].upper() + verdict.reason[1:])}. "
+    named = verdict.reason.startswith(verdict.policy)
+    reason = verdict.reason if named else verdict.reason[:1].upper() + verdict.reason[1:]
+    text = f"{escape(reason)}. "
     text += f"Lift of the {escape(verdict.metric)}: <strong>{escape(lift(verdict.lift))}</strong>; "
     text += f"each bound holds with {100 * verdict.confidence:g} % confidence"
     if verdict.candidates > 1:
@@ -129,8 +137,9 @@ def _section(title: str, note: str, body: str, *, wide: bool = False) -> str:
 
 
 def _sections(study: Study) -> list[str]:
-    first = study.verdicts[0]
-    found = _diagnosed(study)
+    first = study.best
+    over = _overlaid(study)
+    found = None if over is None else diagnose(over)
     sections = [_lifts(study)]
     warnings = list(dict.fromkeys([*first.warnings, *(found.warnings if found is not None else ())]))
     listed = "".join(f'<li class="warn">{escape(text)}</li>' for text in warnings)
@@ -151,8 +160,8 @@ def _sections(study: Study) -> list[str]:
         sections.append(_contexts(first))
     if study.search:
         sections.append(_search(study))
-    if found is not None:
-        sections.append(_overlap(found))
+    if over is not None and found is not None:
+        sections += [_overlap(found), _estimators(over)]
     sections.append(_facts(study, first, found))
     return sections
 
@@ -162,7 +171,7 @@ def _lifts(study: Study) -> str:
         Interval(verdict.policy, verdict.lift.low, verdict.lift.value, verdict.lift.high, "learned")
         for verdict in study.verdicts[:_SHOWN]
     ]
-    wanted = study.verdicts[0].min_lift
+    wanted = study.best.min_lift
     marks = [(0.0, "no lift"), (wanted, f"{percent(wanted, signed=True)} asked")]
     return _section(
         "Lift over the baseline",
@@ -211,7 +220,7 @@ def _over_time(study: Study) -> str:
     recent = [(float(e), float((total[e] - total[max(0, e - window)]) / min(e, window))) for e in ends]
     whole = [(float(e), float(total[e] / e)) for e in ends]
     lines = [("all so far", "baseline", whole), (f"last {window:,}", "second", recent)]
-    name, table = next(iter(study.tables.items()), ("", None))
+    name, table = study.best.policy, study.tables.get(study.best.policy)
     if table is not None and not isinstance(table, str):
         weight = weights(study.log, table)
         top = np.concatenate([[0.0], np.cumsum(weight * reward)])
@@ -231,7 +240,7 @@ def _brief(name: str) -> str:
 
 
 def _weights(study: Study) -> str:
-    table = next(iter(study.tables.values()), None)
+    table = study.tables.get(study.best.policy)
     if table is None:
         return _section("Weights", "Two cohorts: each row weighs by its cohort's share.", "<p>–</p>")
     weight = weights(study.log, table)
@@ -274,20 +283,17 @@ def _arms(verdict: Verdict) -> str:
 
 
 def _contexts(verdict: Verdict) -> str:
+    told = any(part.contrast.value is not None for part in verdict.by_context)
     rows = [
-        (
-            escape(part.context),
-            f"{part.rows:,}",
-            _rate(part.target),
-            _rate(part.baseline),
-            "–" if part.contrast.value is None else escape(bound(part.contrast)),
-        )
+        (escape(part.context), f"{part.rows:,}", _rate(part.target), _rate(part.baseline))
+        + ((escape(bound(part.contrast)),) if told else ())
         for part in verdict.by_context
     ]
+    head = ("context", "rows", "policy", "baseline", *(("difference tested",) if told else ()))
     return _section(
         "Contexts",
         "Where the difference comes from. Not corrected for looking at many contexts: a hint, and no claim.",
-        _table(("context", "rows", "policy", "baseline", "difference tested"), rows),
+        _table(head, rows),
         wide=True,
     )
 
@@ -305,14 +311,36 @@ def _search(study: Study) -> str:
     )
 
 
-def _diagnosed(study: Study) -> Diagnostics | None:
-    table = next(iter(study.tables.values()), None)
+def _overlaid(study: Study) -> Overlay | None:
+    table = study.tables.get(study.best.policy)
     if table is None or isinstance(table, str):
         return None
     try:
-        return diagnose(overlay(study.log.data, table[study.log.cell], outside_max=0.999))
+        return overlay(study.log.data, table[study.log.cell], outside_max=0.999)
     except NyxError:
         return None
+
+
+def _estimators(over: Overlay) -> str:
+    try:
+        found = evaluate(over, ("ips", "snips", "dm", "dr"))
+    except NyxError:
+        return ""
+    rows = [
+        (
+            _ESTIMATORS[name],
+            f"{one.value:.4f}",
+            f"{one.standard_error:.4f}",
+            f"[{one.interval.low:.4f}, {one.interval.high:.4f}]",
+        )
+        for name, one in found.items()
+    ]
+    return _section(
+        "Other estimates of the policy's value",
+        "With normal 95 % intervals, which claim too much where effective rows are few, and under adaptive "
+        "logs. For comparison: the verdict does not rest on them.",
+        _table(("estimator", "value", "standard error", "interval"), rows),
+    )
 
 
 def _overlap(found: Diagnostics) -> str:
@@ -362,5 +390,5 @@ def _chance(p: float) -> str:
 
 
 def _footer(study: Study) -> str:
-    verdict = study.verdicts[0]
+    verdict = study.best
     return f"{verdict.rows:,} rows, metric {verdict.metric}, confidence {100 * verdict.confidence:g} %"

@@ -60,6 +60,12 @@ class Study:
     chose: int = 0
     search: tuple[Held, ...] = ()
 
+    @property
+    def best(self) -> Verdict:
+        """The verdict that answers for the study: met by one is met."""
+        order = ("met", "not enough evidence", "not met", "not supported")
+        return min(self.verdicts, key=lambda verdict: order.index(verdict.status))
+
 
 def run_study(
     log: JudgedLog, teacher: Teacher, candidates: Mapping[str, Candidate], question: Question

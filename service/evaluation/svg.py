@@ -146,7 +146,7 @@ def _signed(share: float) -> str:
     return "0 %" if abs(share) < 1e-9 else f"{100 * share:+.4g} %"
 
 
-def _short(text: str, most: int = 30) -> str:
+def _short(text: str, most: int = 25) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 

@@ -135,10 +135,8 @@ class JudgedLog:
         return self.logging == "fixed" and bool((np.abs(sums - 1.0) <= _SUM).all())
 
     def part(self, first: int, last: int) -> JudgedLog:
-        """The rows first … last − 1, with the same contexts and arms."""
-        return replace(
-            self, data=self.data.take(np.arange(first, last)), without_metric=0, held_out=0, notes=()
-        )
+        """The rows first … last − 1, with the same contexts and arms; what was left out stays counted."""
+        return replace(self, data=self.data.take(np.arange(first, last)))
 
 
 def judged_log(
