@@ -76,7 +76,7 @@ def _scenario(name: str, replications: int) -> str:
 
 def _history(name: str, data: Path, replications: int) -> str:
     try:
-        table, limit, rounds = _table(name, data)
+        table, limit, rounds = history_table(name, data)
     except FileNotFoundError as absent:
         return f"| {name}: left out, {Path(absent.filename).name} is absent |"
     found = replay(
@@ -90,7 +90,7 @@ def _history(name: str, data: Path, replications: int) -> str:
     )
 
 
-def _table(name: str, data: Path) -> tuple[ExecutionTable, int | None, int]:
+def history_table(name: str, data: Path) -> tuple[ExecutionTable, int | None, int]:
     """The table of a history, how many contexts recur in a replication, and the rounds."""
     if name == "terminalbench":
         runs = _rows(data / "terminalbench_runs/runs.csv.gz")

@@ -24,6 +24,15 @@ CASES = {
     "rounds ucb1": Case("simulated UCB1, K = 10: rounds a second", simulated=True),
     "rounds thompson_sampled": Case("simulated Thompson, sampled, K = 10: rounds a second", simulated=True),
     "rounds thompson_exact": Case("simulated Thompson, exact pmf, K = 10: rounds a second", simulated=True),
+    "ope value ips": Case("off-policy, n = 100,000, K = 10: value by IPS, µs"),
+    "ope value snips": Case("off-policy, n = 100,000, K = 10: value by SNIPS, µs"),
+    "ope value dm": Case("off-policy, n = 100,000, K = 10: value by the direct method, q given, µs"),
+    "ope value dr": Case("off-policy, n = 100,000, K = 10: value by DR, q given, µs"),
+    "ope value switch": Case("off-policy, n = 100,000, K = 10: value by SWITCH-DR, q given, µs"),
+    "ope value shrunk": Case("off-policy, n = 100,000, K = 10: value by DRos, q given, µs"),
+    "ope interval ips": Case("off-policy, n = 100,000, K = 10: IPS, 100 bootstraps, µs"),
+    "ope interval snips": Case("off-policy, n = 100,000, K = 10: SNIPS, 100 bootstraps, µs"),
+    "ope interval dr": Case("off-policy, n = 100,000, K = 10: DR, q given, 100 bootstraps, µs"),
     "rounds linucb": Case("simulated LinUCB, K = 10, d = 16: rounds a second", simulated=True),
 }
 """By the name that drivers use."""

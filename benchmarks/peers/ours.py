@@ -16,12 +16,24 @@ from functools import partial
 from benchmarks.policies import bandit_round, kernel_round, make_spec
 from nyx_learning.bandit import BanditSpec, PolicySpec
 from nyx_learning.simulation.contender import Contender
+from nyx_learning.simulation.offpolicy import (
+    IntervalSpec,
+    LoggedData,
+    dm,
+    dr,
+    dr_shrunk,
+    ips,
+    overlay,
+    snips,
+    switch_dr,
+)
 from nyx_learning.simulation.runner import simulate
 from nyx_learning.simulation.worlds.base import World
 from nyx_learning.simulation.worlds.bernoulli import Bernoulli
 from nyx_learning.simulation.worlds.linear import Linear
 
 from .drivers import traffic
+from .drivers.logged import arrays
 
 __all__ = ["PACKAGES", "entries"]
 
@@ -59,6 +71,7 @@ def entries() -> list[Entry]:
         ("rounds thompson_exact", "exact pmf", bernoulli, Contender("ts", thompson)),
         ("rounds linucb", "exact pmf", linear, Contender("linucb", PolicySpec("linucb", floor=0.0))),
     ]
+    found += _off_policy()
     return found + [
         (case, "simulate", note, partial(_simulated, world, contender))
         for case, note, world, contender in contenders
@@ -71,6 +84,47 @@ def _online(policy: str, arms: int, columns: int, make: Callable[[BanditSpec], C
     def run(n: int) -> None:
         for i in range(n):
             play(i)
+
+    return run
+
+
+_POINT = IntervalSpec("none")
+_BOOTSTRAP = IntervalSpec("bootstrap", replicates=traffic.BOOTSTRAPS)
+
+
+def _off_policy() -> list[Entry]:
+    """A log that is checked anew in each round, then one value, or one interval."""
+    names = ("ips", "snips", "dm", "dr", "switch", "shrunk")
+    found: list[Entry] = [
+        (f"ope value {name}", "offpolicy", "checks, error, ESS", partial(_estimated, name, _POINT))
+        for name in names
+    ]
+    return found + [
+        (f"ope interval {name}", "offpolicy", "checks, ESS", partial(_estimated, name, _BOOTSTRAP))
+        for name in ("ips", "snips", "dr")
+    ]
+
+
+def _estimated(name: str, how: IntervalSpec) -> Run:
+    given = arrays()
+    arms = tuple(f"arm{a}" for a in range(traffic.LOGGED_ARMS))
+    reward, arm, target, q = given["reward"], given["arm"], given["target"], given["q"]
+
+    def run(n: int) -> None:
+        for _ in range(n):
+            over = overlay(LoggedData(arms, arm, reward, given["propensity"]), target)
+            if name == "ips":
+                ips(reward, over.weight, how)
+            elif name == "snips":
+                snips(reward, over.weight, how)
+            elif name == "dm":
+                dm(target, q, over.weight, how)
+            elif name == "dr":
+                dr(reward, over.weight, arm, target, q, how)
+            elif name == "switch":
+                switch_dr(reward, over.weight, arm, target, q, 5.0, how)
+            else:
+                dr_shrunk(reward, over.weight, arm, target, q, 100.0, how)
 
     return run
 

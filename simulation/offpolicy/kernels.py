@@ -5,21 +5,28 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 from ...jit import kernel
 from ..lockstep.counter import bits
-from .logged import Floats, Integers
 
 __all__ = [
+    "Floats",
+    "Integers",
     "add_rows",
     "all_finite",
     "expected_under",
+    "first_outside",
     "importance_weights",
     "mean_and_error",
+    "no_pmf",
     "resampled_means",
     "resampled_ratios",
     "weight_sums",
 ]
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 
 _LOW32 = np.uint64(0xFFFFFFFF)
 _SHIFT32 = np.uint64(32)
@@ -32,6 +39,28 @@ def all_finite(values: Floats) -> bool:
     for i in range(values.shape[0]):
         sound &= math.isfinite(values[i])
     return sound
+
+
+@kernel
+def first_outside(values: Floats, low: float, high: float) -> int:
+    """Index of the first value that is not in [low, high], NaN included; −1 if there is none."""
+    for i in range(values.shape[0]):
+        if not (values[i] >= low and values[i] <= high):
+            return i
+    return -1
+
+
+@kernel
+def no_pmf(pmf: Floats, tolerance: float) -> bool:
+    """Whether some row of (n, K) has a value below 0 or NaN, or adds up to another sum than 1."""
+    for i in range(pmf.shape[0]):
+        total, least = 0.0, 0.0
+        for a in range(pmf.shape[1]):
+            total += pmf[i, a]
+            least = min(least, pmf[i, a])
+        if not (least >= 0.0 and abs(total - 1.0) <= tolerance):
+            return True
+    return False
 
 
 @kernel

@@ -10,13 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import LogInvalid, shown
+from . import kernels
+from .kernels import Floats, Integers
 
 __all__ = ["SUM_TOLERANCE", "Floats", "Integers", "LoggedData", "Source", "probabilities"]
 
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
 Source = Literal["logged", "estimated", "mixed", "unknown"]
 """Where propensities come from; ``mixed``: some logged, the others estimated."""
+
+_TINY = 5e-324
 
 SUM_TOLERANCE = 1e-6
 """How far the probabilities of a row may add up to something else than 1."""
@@ -76,23 +78,7 @@ class LoggedData:
         if self.propensity is None:
             self._set("source", "unknown")
         else:
-            propensity = self._set("propensity", _column("propensity", self.propensity, n, nan=True))
-            unknown = np.isnan(propensity)
-            if unknown.all():
-                self._set("source", "unknown")
-            elif unknown.any() and not self.partly_known:
-                raise LogInvalid(
-                    f"{int(unknown.sum()):,} of {n:,} decisions have no propensity, the others have one",
-                    expected="propensities in all rows or in none",
-                    found=f"the first row without one is {_first(unknown)}",
-                    fix="leave those rows out, estimate all of them (propensity=None), or say "
-                    "partly_known=True and let estimate_propensities fill the gaps: the result is marked",
-                )
-            _refuse(
-                "propensity", propensity, ~unknown & ~((propensity > 0.0) & (propensity <= 1.0)), "0 < p <= 1"
-            )
-            if unknown.any() and self.source == "logged":
-                self._set("source", "unknown")
+            self._check_propensity(n)
         if self.logging is not None:
             logging = self._set("logging", probabilities("logging policy", self.logging, n, len(arms)))
             given = logging[np.arange(n), arm]
@@ -102,18 +88,41 @@ class LoggedData:
         if self.decision_ids is not None:
             self._set("decision_ids", _different(self.decision_ids, n))
 
+    def _check_propensity(self, n: int) -> None:
+        propensity = self._set("propensity", _column("propensity", self.propensity, n, nan=True))
+        if kernels.first_outside(propensity, _TINY, 1.0) < 0:
+            return
+        unknown = np.isnan(propensity)
+        if unknown.all():
+            self._set("source", "unknown")
+        elif unknown.any() and not self.partly_known:
+            raise LogInvalid(
+                f"{int(unknown.sum()):,} of {n:,} decisions have no propensity, the others have one",
+                expected="propensities in all rows or in none",
+                found=f"the first row without one is {_first(unknown)}",
+                fix="leave those rows out, estimate all of them (propensity=None), or say "
+                "partly_known=True and let estimate_propensities fill the gaps: the result is marked",
+            )
+        wrong = ~unknown & ~((propensity > 0.0) & (propensity <= 1.0))
+        _refuse("propensity", propensity, wrong, "0 < p <= 1")
+        if unknown.any() and self.source == "logged":
+            self._set("source", "unknown")
+
     def _check_rewards(self) -> int:
         reward = self._set("reward", _column("reward", self.reward, None))
-        _refuse("reward", reward, ~((reward >= 0.0) & (reward <= 1.0)), "0 <= reward <= 1")
+        if kernels.first_outside(reward, 0.0, 1.0) >= 0:
+            _refuse("reward", reward, ~((reward >= 0.0) & (reward <= 1.0)), "0 <= reward <= 1")
         return len(reward)
 
     def _check_contexts(self, n: int) -> None:
         if self.cell is not None:
             names = self._set("cells", tuple(self.cells))
-            count = len(names) or (int(np.max(self.cell)) + 1 if np.size(self.cell) else 0)
             if not names:
-                self._set("cells", tuple(str(c) for c in range(count)))
-            self._set("cell", _indices("cell", self.cell, n, count, "cells", self.cells))
+                largest = float(
+                    np.nan_to_num(_array("cell", self.cell, np.float64), posinf=0.0).max(initial=0.0)
+                )
+                names = self._set("cells", tuple(str(c) for c in range(int(largest) + 1)))
+            self._set("cell", _indices("cell", self.cell, n, len(names), "cells", names))
         if self.features is not None:
             features = np.ascontiguousarray(_array("features", self.features, np.float64))
             if features.ndim != 2 or len(features) != n:
@@ -172,13 +181,10 @@ def probabilities(what: str, values: object, n: int, arms: int) -> Floats:
     if pmf.shape != (n, arms):
         raise _shape(f"pmf of the {what}", f"({n}, {arms}) or ({arms},)", pmf.shape)
     distinct = pmf[:1] if pmf.strides[0] == 0 else pmf
-    # Two passes over the matrix are cheap, and a NaN fails both comparisons.
-    if not float(distinct.min(initial=0.0)) >= 0.0:
+    if kernels.no_pmf(distinct, SUM_TOLERANCE):
         _refuse(f"pmf of the {what}", distinct, ~(distinct >= 0.0), ">= 0")
-    total = distinct @ np.ones(arms)
-    wrong = ~(np.abs(total - 1.0) <= SUM_TOLERANCE)
-    if wrong.any():
-        _refuse(f"sum of the pmf of the {what}", total, wrong, "1")
+        total = distinct.sum(axis=1)
+        _refuse(f"sum of the pmf of the {what}", total, ~(np.abs(total - 1.0) <= SUM_TOLERANCE), "1")
     return pmf
 
 
@@ -205,15 +211,17 @@ def _column(name: str, values: object, n: int | None, *, nan: bool = False) -> F
             found="0 rows",
             fix="check the filter, the period and the path that the log was read with",
         )
-    if not nan:
+    if not nan and not kernels.all_finite(column):
         _refuse(name, column, ~np.isfinite(column), "a finite number")
     return column
 
 
 def _indices(name: str, values: object, n: int, limit: int, among: str, names: Sequence[str]) -> Integers:
-    raw = _array(name, values, np.float64) if not _whole(values) else np.asarray(values)
+    raw = np.asarray(values) if _whole(values) else _array(name, values, np.float64)
     if raw.shape != (n,):
         raise _shape(name, f"({n},)", raw.shape)
+    if raw.dtype.kind == "i" and raw.min() >= 0 and raw.max() < limit:
+        return np.ascontiguousarray(raw, np.int64)
     bad = ~((raw >= 0) & (raw < limit)) | (raw != np.floor(raw))
     if bad.any():
         row = _first(bad)

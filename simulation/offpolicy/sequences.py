@@ -32,6 +32,8 @@ __all__ = [
 
 _BETS = np.array([0.9, *(0.5**j for j in range(1, 14))])
 _STEPS = 48
+_NEGLIGIBLE = 1e-200
+"""Below, quotients of values and mean leave the range of floats; 0 is a bound as well."""
 
 
 @kernel
@@ -74,6 +76,8 @@ def betting_lower(x: Floats, alpha: float) -> float:
     values = _nonnegative(x)
     mean = float(values.mean())
     target = -log(alpha)
+    if mean < _NEGLIGIBLE:
+        return 0.0
     low, high = 0.0, mean
     for _ in range(_STEPS):
         middle = 0.5 * (low + high)
@@ -101,6 +105,8 @@ def _log_average(x: Floats, mean: float) -> float:
     products = np.empty(len(_BETS))
     _log_products(x, mean, _BETS, products)
     top = float(products.max())
+    if top == inf:
+        return inf
     return top + log(float(np.exp(products - top).mean()))
 
 

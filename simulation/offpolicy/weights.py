@@ -51,7 +51,7 @@ def overlay(log: LoggedData, target: Floats, *, outside_max: float = 0.0) -> Ove
     """
     pmf, weight = raw_weights(log, target)
     tried = np.bincount(log.arm, minlength=len(log.arms))
-    if not (weight > 0.0).any():
+    if float(weight.max()) == 0.0:
         wanted = [log.arms[a] for a in np.flatnonzero(pmf.max(axis=0) > 0.0)]
         raise NoOverlap(
             f"target policy gives weight 0 to all {len(log):,} logged decisions",
@@ -133,6 +133,8 @@ def unsupported(log: LoggedData, pmf: Floats, tried: Integers) -> Floats:
         lost = np.where((log.logging <= 0.0) & (pmf > _ROUNDING), pmf, 0.0)
         found: Floats = lost.sum(axis=0) / len(log)
         return found
+    if tried.all():
+        return np.zeros(len(log.arms))
     mass: Floats = np.where(tried == 0, pmf.mean(axis=0), 0.0)
     mass[mass <= _ROUNDING] = 0.0
     return mass

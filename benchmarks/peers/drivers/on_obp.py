@@ -4,13 +4,33 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
+from obp.ope import (  # type: ignore[import-not-found, unused-ignore]
+    DirectMethod,
+    DoublyRobust,
+    DoublyRobustWithShrinkage,
+    InverseProbabilityWeighting,
+    SelfNormalizedInverseProbabilityWeighting,
+    SwitchDoublyRobust,
+)
 from obp.policy import BernoulliTS, LinTS, LinUCB  # type: ignore[import-not-found, unused-ignore]
 from obp.simulator import simulator  # type: ignore[import-not-found, unused-ignore]
 
-from .traffic import ARMS, COLUMNS, CONTEXTS, MANY_ARMS, REWARDS, SEEN, SUCCESSES, horizons
+from .logged import arrays
+from .traffic import (
+    ARMS,
+    BOOTSTRAPS,
+    COLUMNS,
+    CONTEXTS,
+    MANY_ARMS,
+    REWARDS,
+    SEEN,
+    SUCCESSES,
+    horizons,
+)
 
 PACKAGES = ["obp", "numpy"]
 
@@ -32,7 +52,59 @@ def entries() -> list[tuple[str, str, str, Callable[[], Run]]]:
         ("online lints 1000", "LinTS", SAMPLED, lambda: _contextual(_lints(MANY_ARMS), MANY_ARMS)),
         ("rounds thompson_sampled", "BanditPolicySimulator", "", lambda: _simulated(_bernoulli, 1)),
         ("rounds linucb", "BanditPolicySimulator", "", lambda: _simulated(lambda: _linucb(ARMS), COLUMNS)),
+        *_off_policy(),
     ]
+
+
+def _off_policy() -> list[tuple[str, str, str, Callable[[], Run]]]:
+    made = {
+        "ips": InverseProbabilityWeighting,
+        "snips": SelfNormalizedInverseProbabilityWeighting,
+        "dm": DirectMethod,
+        "dr": DoublyRobust,
+        "switch": lambda: SwitchDoublyRobust(lambda_=5.0),
+        "shrunk": lambda: DoublyRobustWithShrinkage(lambda_=100.0),
+    }
+    found: list[tuple[str, str, str, Callable[[], Run]]] = []
+    for name, make in made.items():
+        found.append((f"ope value {name}", type(make()).__name__, "value alone", partial(_value, make)))
+        if name in {"ips", "snips", "dr"}:
+            found.append(
+                (f"ope interval {name}", type(make()).__name__, "percentiles", partial(_interval, make))
+            )
+    return found
+
+
+def _given() -> dict[str, Any]:
+    log = arrays()
+    return {
+        "reward": log["reward"],
+        "action": log["arm"],
+        "pscore": log["propensity"],
+        "action_dist": log["target"][:, :, None],
+        "estimated_rewards_by_reg_model": log["q"][:, :, None],
+        "position": np.zeros(len(log["arm"]), int),
+    }
+
+
+def _value(make: Callable[[], Any]) -> Run:
+    estimator, given = make(), _given()
+
+    def run(n: int) -> None:
+        for _ in range(n):
+            estimator.estimate_policy_value(**given)
+
+    return run
+
+
+def _interval(make: Callable[[], Any]) -> Run:
+    estimator, given = make(), _given()
+
+    def run(n: int) -> None:
+        for _ in range(n):
+            estimator.estimate_interval(n_bootstrap_samples=BOOTSTRAPS, random_state=1, **given)
+
+    return run
 
 
 def _bernoulli() -> Any:

@@ -15,6 +15,10 @@ HORIZON = 10_000
 MEANS = tuple(0.3 + 0.05 * a for a in range(ARMS))
 """Success probabilities of the simulated arms."""
 
+LOGGED, LOGGED_ARMS = 100_000, 10
+"""Rows and arms of the log that off-policy estimators are timed on."""
+BOOTSTRAPS = 100
+
 _CYCLE = 256
 _RNG = random.Random(1)  # noqa: S311  # traffic, not a secret
 
