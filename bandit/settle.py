@@ -81,7 +81,7 @@ def settle(
     RewardTooLate : an outcome after the window, where the spec rejects it.
     OutcomeInvalid : the outcome cannot be priced, or numbers and outcomes meet.
     """
-    for known in reversed(history):
+    for known in history[::-1]:
         if known.kind == draft.kind != REPRICING and _key(known) == _key(draft):
             if known.same_report(draft) or draft.kind != REPORT:
                 return known

@@ -8,7 +8,7 @@ totals are the sum of its blocks of the present epoch; older epochs stay readabl
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from ..canonical import digest
 from ..errors import DocumentInvalid, InputInvalid
 from . import kernels
 
-__all__ = ["BlockKey", "Sums", "width"]
+__all__ = ["BlockKey", "SumRows", "Sums", "width"]
 
 BlockKey = tuple[int, int, int]
 """(arm index, epoch, bucket)."""
@@ -30,6 +30,32 @@ def width(dimension: int, further: int = 0) -> int:
     ``further`` statistics of the policy's own.
     """
     return 3 + dimension + dimension * (dimension + 1) // 2 + further
+
+
+class SumRows(NamedTuple):
+    """Rows of the log as columns of int64, for all of one dimension: ``phi`` (rows, D), the others (rows,).
+
+    ``places`` : the row in whose bucket each contribution stands. ``taken``, ``units`` : what leaves and what
+    joins, −1 for nothing.
+    """
+
+    arms: npt.NDArray[np.int64]
+    epochs: npt.NDArray[np.int64]
+    places: npt.NDArray[np.int64]
+    phi: npt.NDArray[np.int64]
+    taken: npt.NDArray[np.int64]
+    units: npt.NDArray[np.int64]
+
+    def blocks(self, bucket_rows: int) -> tuple[list[BlockKey], npt.NDArray[np.int64]]:
+        """The blocks that the rows belong to, and which of them each row does."""
+        buckets = self.places // bucket_rows
+        # Three small ranges, packed into one number: sorting that is quicker than sorting triples.
+        low, span = buckets.min(), int(np.ptp(buckets)) + 1
+        depth = int(self.epochs.max()) + 1
+        packed = (self.arms * depth + self.epochs) * span + (buckets - low)
+        found, owner = np.unique(packed, return_inverse=True)
+        triples = zip(found // span // depth, found // span % depth, found % span + low, strict=True)
+        return [(int(arm), int(epoch), int(bucket)) for arm, epoch, bucket in triples], owner
 
 
 class Sums:
@@ -72,18 +98,47 @@ class Sums:
             block = self.blocks[key] = np.zeros(self.width, np.int64)
         count = self.totals[arm, 0] if epoch == self.epochs[arm] else block[0]
         if sign > 0 and count >= _MAX_ROWS:
-            raise InputInvalid(
-                "a block of sums is full",
-                expected=f"at most {_MAX_ROWS} rewards an arm and epoch",
-                found=f"{count} rewards",
-                fix="start a new epoch",
-            )
+            raise _full(int(count))
         total = self.totals[arm] if epoch == self.epochs[arm] else np.zeros_like(block)
         self.stale.add(arm)  # older epochs may be read too
         kernels.statistics.accumulate(block, total, np.array(phi, np.int64), reward, sign)
         for column, value in enumerate(further, self.width - self.further):
             block[column] += sign * value
             total[column] += sign * value
+
+    def absorb_rows(self, rows: SumRows) -> list[BlockKey]:
+        """Add many rows at once, to the same bits; returns the blocks that changed.
+
+        Raises
+        ------
+        InputInvalid : φ of another dimension, or a block would be too full; nothing has changed.
+        """
+        if rows.phi.shape[1:] != (self.dimension,):
+            raise InputInvalid(
+                "the rows do not fit the sums",
+                expected=f"φ of {self.dimension} columns",
+                found=f"φ of shape {rows.phi.shape}",
+                fix="encode them with the schema that the sums are for",
+            )
+        keys, owner = rows.blocks(self.bucket_rows)
+        counts = np.bincount(owner, minlength=len(keys)).tolist()
+        for (arm, epoch, bucket), count in zip(keys, counts, strict=True):
+            block = self.blocks.get((arm, epoch, bucket))
+            known = self.totals[arm, 0] if epoch == self.epochs[arm] else 0 if block is None else block[0]
+            if known + count >= _MAX_ROWS:
+                raise _full(int(known) + count)
+        added = np.zeros((len(keys), self.width), np.int64)
+        kernels.statistics.accumulate_rows(added, owner, rows.phi, rows.taken, rows.units)
+        for key, statistics in zip(keys, added, strict=True):
+            block = self.blocks.get(key)
+            if block is None:
+                self.blocks[key] = statistics.copy()
+            else:
+                block += statistics
+            if key[1] == self.epochs[key[0]]:
+                self.totals[key[0]] += statistics
+            self.stale.add(key[0])
+        return keys
 
     def expect(self, seq: int) -> None:
         """Raise ``InputInvalid`` unless ``seq`` is the number of the next row."""
@@ -184,6 +239,15 @@ class Sums:
                 )
             sums.restore((row[0], row[1], row[2]), np.array(row[3:], np.int64))
         return sums
+
+
+def _full(count: int) -> InputInvalid:
+    return InputInvalid(
+        "a block of sums is full",
+        expected=f"at most {_MAX_ROWS} rewards an arm and epoch",
+        found=f"{count} rewards",
+        fix="start a new epoch",
+    )
 
 
 def _integers(value: object, length: int) -> bool:

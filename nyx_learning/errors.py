@@ -27,6 +27,7 @@ __all__ = [
     "NoOverlap",
     "NyxError",
     "OutcomeInvalid",
+    "Overloaded",
     "PackageMissing",
     "RewardConflict",
     "RewardTooLate",
@@ -202,6 +203,13 @@ class DatabaseUnavailable(NyxError, ConnectionError):
     """The database cannot be reached or does not answer."""
 
     code = "database_unavailable"
+    retryable = True
+
+
+class Overloaded(NyxError):
+    """More is asked for at once than can be kept waiting."""
+
+    code = "overloaded"
     retryable = True
 
 

@@ -97,6 +97,7 @@ async def connect(
             timeout=timeout_s,
             command_timeout=60.0,
             server_settings=session_settings(dsn),
+            reset=_nothing_to_reset,
         )
     except (ValueError, OverflowError) as error:  # its text may repeat the DSN, and with it the password
         raise unavailable(f"{type(error).__name__} for {_shown(dsn)}", _SETUP_FIX) from None
@@ -131,6 +132,10 @@ def may_pass(error: BaseException) -> bool:
     """Tell whether what keeps the database from being used is an outage, which ends without our doing."""
     cause = error.__cause__
     return isinstance(error, DatabaseUnavailable) and isinstance(cause, _OUTAGE)
+
+
+async def _nothing_to_reset(_connection: asyncpg.Connection) -> None:
+    """Nothing is set for a session, so that giving a connection back is no statement of its own."""
 
 
 async def close_pool(pool: asyncpg.Pool, timeout_s: float = 10.0) -> None:

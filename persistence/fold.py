@@ -11,7 +11,9 @@ import numpy.typing as npt
 from ..bandit import Arm, Learner, kernels
 from ..bandit.events import EventRow
 from ..bandit.log import LogRow, RewardRow
+from ..bandit.sums import SumRows
 from ..errors import ArmUnknown, ContextInvalid
+from .pages import LogPage
 
 __all__ = ["BlockName", "Fold"]
 
@@ -31,6 +33,7 @@ class Fold:
         self.learner = learner
         self._own = {unit: i for i, unit in enumerate(learner.arms.units)}
         self._beside: dict[BlockName, npt.NDArray[np.int64]] = {}
+        self._units: dict[str, int] = {}  # arms that were met, and the rows of the sums that they belong to
 
     @property
     def seq(self) -> int:
@@ -68,6 +71,48 @@ class Fold:
         """The first blocks of the epochs that an event begins."""
         bucket = event.seq // self.learner.sums.bucket_rows
         return [(unit, epoch, bucket) for unit, epoch in event.epochs.items()]
+
+    @property
+    def by_pages(self) -> bool:
+        """True where pages can be folded: the policy has no statistics of its own, which go row by row."""
+        return self.learner.sums.further == 0
+
+    def absorb_page(self, page: LogPage) -> list[BlockName]:
+        """Fold the next rows, without gaps and of the learner's encoding, at once; returns the blocks that
+        changed.
+
+        To the same bits as row by row.
+        """
+        sums = self.learner.sums
+        sums.expect(int(page.seqs[0]))
+        arms = np.array([self._unit(arm_id) for arm_id in page.arms], np.int64)
+        moves = page.taken != page.units
+        own = moves & (arms >= 0)
+        names: list[BlockName] = []
+        if own.any():
+            columns = (arms, page.epochs, page.places, page.phi, page.taken, page.units)
+            units = self.learner.arms.units
+            changed = sums.absorb_rows(SumRows(*(column[own] for column in columns)))
+            names = [(units[unit], epoch, bucket) for unit, epoch, bucket in changed]
+        for i in np.flatnonzero(moves & (arms < 0)).tolist():
+            name = (page.arms[i], int(page.epochs[i]), int(page.places[i]) // sums.bucket_rows)
+            block = self._beside.setdefault(name, np.zeros(sums.width, np.int64))
+            kernels.statistics.accumulate_rows(
+                block[None],
+                np.zeros(1, np.int64),
+                page.phi[i : i + 1],
+                page.taken[i : i + 1],
+                page.units[i : i + 1],
+            )
+            names.append(name)
+        sums.seq = int(page.seqs[-1])
+        return names
+
+    def _unit(self, arm_id: str) -> int:
+        unit = self._units.get(arm_id)
+        if unit is None:
+            unit = self._units[arm_id] = self._located(arm_id)[0]
+        return unit
 
     def _add(
         self, name: BlockName, unit: int, row: RewardRow, phi: Sequence[int], reward: int, sign: int

@@ -5,16 +5,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from ..bandit import Learner
 from ..bandit.events import EventRow
 from ..bandit.log import LogRow, RewardRow
 from .fold import BlockName, Fold
+from .pages import LogPage, page_of
 from .store import Store, StoredBlock
 
 __all__ = ["Replica"]
 
 _LOG = logging.getLogger("nyx_learning")
-_PAGE = 2000
+_PAGE = 20_000
+_ROW_BY_ROW = 8  # so few rows are folded sooner than columns are made of them
 
 
 class Replica:
@@ -58,22 +62,35 @@ class Replica:
         encoding = self._store.encoding
         if rows and (rows[0].seq != self.seq + 1 or any(row.encoding != encoding for row in rows)):
             return False
-        for row in rows:
-            self._absorb(row, None)
+        if (
+            len(rows) > _ROW_BY_ROW
+            and self._fold.by_pages
+            and all(len(r.phi) == self._dimension for r in rows)
+        ):
+            self._absorb_part(page_of(rows))
+        else:
+            for row in rows:
+                self._absorb(row, None)
         return True
 
     async def catch_up(self) -> None:
         """Fold what stands in the log behind our prefix, page by page."""
         while True:
-            page = await self._store.log_after(self.seq, _PAGE)
-            for row, context in page:
-                if row.seq == self.seq + 1:  # another task may have folded it while we were reading
-                    self._absorb(row, context)
-            reached = page[-1][0].seq if page else await self._store.last_seq()
+            begin = self.seq
+            if self._fold.by_pages:
+                page = await self._store.log_page(begin, _PAGE, self._dimension)
+                self._absorb_page(page, await self._store.log_rows(page.others))
+                count, reached = page.size, page.last
+            else:
+                rows = await self._store.log_after(begin, _PAGE)
+                self._absorb_rows(rows)
+                count, reached = len(rows), rows[-1][0].seq if rows else 0
+            if not count:
+                reached = await self._store.last_seq()
             if reached > self.seq:  # there is a gap
                 if not await self._rebase():
                     return
-            elif len(page) < _PAGE:
+            elif count < _PAGE:
                 return
 
     async def checkpoint(self) -> None:
@@ -87,6 +104,38 @@ class Replica:
         whole = stored < self.stored_seq
         names = self._fold.names() if whole else sorted(n for n, seq in self._changed.items() if seq > stored)
         return self.seq, ((*name, self._fold.statistics(name)) for name in names)
+
+    @property
+    def _dimension(self) -> int:
+        return self._fold.learner.sums.dimension
+
+    def _absorb_page(self, page: LogPage, others: Sequence[tuple[LogRow, dict[str, object] | None]]) -> None:
+        """Fold what of a page comes next: another task may have folded some of it while it was read."""
+        begin = int(np.searchsorted(page.seqs, self.seq, "right"))
+        for row, context in others:
+            end = int(np.searchsorted(page.seqs, row.seq))
+            self._absorb_run(page, begin, end)
+            self._absorb_rows([(row, context)])
+            begin = max(begin, end)
+        self._absorb_run(page, begin, len(page.seqs))
+
+    def _absorb_run(self, page: LogPage, begin: int, end: int) -> None:
+        # Without gaps: a row that somebody removed from the log must not be passed over.
+        if begin < end:
+            gaps = page.seqs[begin:end] != np.arange(self.seq + 1, self.seq + 1 + end - begin)
+            length = int(gaps.argmax()) if gaps.any() else end - begin
+            if length:
+                self._absorb_part(page.part(begin, begin + length))
+
+    def _absorb_part(self, page: LogPage) -> None:
+        seq = int(page.seqs[-1])
+        for name in self._fold.absorb_page(page):
+            self._changed[name] = seq
+
+    def _absorb_rows(self, rows: Sequence[tuple[LogRow, dict[str, object] | None]]) -> None:
+        for row, context in rows:
+            if row.seq == self.seq + 1:  # another task may have folded it while we were reading
+                self._absorb(row, context)
 
     def _absorb(self, row: LogRow, context: dict[str, object] | None) -> None:
         name = self._fold.absorb(row, context)

@@ -20,5 +20,6 @@ def session_settings(dsn: str) -> dict[str, str]:
     except ValueError:
         named = {}
     limits = {name: value for name, value in _LIMITS.items() if name not in named}
-    # Plans of small statements that run thousands of times a second: compiling them only costs.
-    return {"application_name": "nyx-learning", "jit": "off", **limits}
+    # Plans of small statements that run thousands of times a second: compiling them only costs. And a plan
+    # that was made while a table was small is kept when it has grown; by its key all is found at any size.
+    return {"application_name": "nyx-learning", "jit": "off", "enable_seqscan": "off", **limits}

@@ -13,13 +13,15 @@ from typing import Any
 import asyncpg
 
 from ..bandit import BanditSpec, Decision
-from ..bandit.log import ABANDONMENT, LogRow, RewardRow
+from ..bandit.decision import DecisionText
+from ..bandit.log import ABANDONMENT, LogRow, RewardRow, RowText
 from ..bandit.same import same_choice
 from ..bandit.settle import settle
 from ..errors import DecisionConflict, DecisionUnknown, DocumentInvalid, NyxError, RewardTooLate
 from ..rewards import Adoption, Reward, reference_for
 from ..rewards import RewardRow as PricedRow
 from .base import Base, StoredBlock, read_base
+from .pages import LogPage, page_from
 from .partitions import prepare_partitions
 from .queries import Connection, query
 from .rows import (
@@ -47,6 +49,7 @@ class Batch:
 
     ``decisions`` are those that may not be stored yet; ``rewards`` drafts of rows, one for a decision at
     most, and ``targets`` their decisions; ``abandoned`` the times of cancelled executions.
+    ``decision_texts``, ``texts`` : how decisions and drafts are spelled, where that is known already.
     ``stored`` has the canonical decision for each id (an earlier one wins); ``appended`` the rows that got
     numbers here, in order; ``known`` the rows that stood in the log before and say the same; ``refused`` an
     error by decision id.
@@ -56,6 +59,8 @@ class Batch:
     rewards: Mapping[str, RewardRow]
     targets: Mapping[str, Decision] = field(default_factory=dict)
     abandoned: Mapping[str, float] = field(default_factory=dict)
+    decision_texts: Mapping[str, DecisionText] = field(default_factory=dict)
+    texts: Mapping[str, RowText] = field(default_factory=dict)
     stored: dict[str, Decision] = field(default_factory=dict)
     appended: list[RewardRow] = field(default_factory=list)
     known: dict[str, RewardRow] = field(default_factory=dict)
@@ -80,6 +85,7 @@ class Store:
         self.base_seq = 0
         """Rows up to here may be dropped, as of the last time that ``lock`` was called."""
         self._stripe = secrets.randbelow(_STRIPES)
+        self._last: int | None = None  # the last number, if this process wrote it and knows of none behind it
 
     async def register(self) -> None:
         """Make the bandit and this spec known; a no-op when they are."""
@@ -128,62 +134,138 @@ class Store:
         }
 
     async def commit(self, batch: Batch) -> None:
-        """Write a batch in one transaction; filling in ``batch`` is safe to repeat after a failure."""
+        """Write a batch in one transaction; filling in ``batch`` is safe to repeat after a failure.
+
+        Decisions alone, and rewards where nobody else has written since this process did, are one statement.
+        """
         batch.stored, batch.appended, batch.known, batch.refused = {}, [], {}, {}
-        async with self.pool.acquire() as connection, connection.transaction():
-            await self._insert_decisions(connection, batch)
-            for key in batch.decisions.keys() & (batch.rewards.keys() | batch.abandoned.keys()):
-                stored = batch.stored.get(key)
-                if stored is not None and not same_choice(stored, batch.decisions[key]):
-                    batch.refused[key] = decision_conflict(stored, batch.decisions[key])
-            drafts = dict(batch.rewards)
-            for key, time in batch.abandoned.items():
-                decision = batch.targets[key]
-                spec = await self.spec(decision.spec_hash, connection) or self.own_spec
-                drafts[key] = RewardRow.bare(decision, spec.encoding, time, ABANDONMENT)
-            if drafts:
-                await self._append(connection, batch, drafts)
+        reported = bool(batch.rewards or batch.abandoned)
+        async with self.pool.acquire() as connection:
+            if not reported:
+                await self._insert_decisions(connection, batch)
+                return
+            drafts = await self._drafts(connection, batch)
+            last, self._last = self._last, None
+            if (
+                not batch.decisions
+                and last is not None
+                and await self._append_next(connection, batch, drafts, last)
+            ):
+                self._last = last + len(batch.appended)
+                return
+            async with connection.transaction():
+                await self._insert_decisions(connection, batch)
+                for key in batch.decisions.keys() & drafts.keys():
+                    stored = batch.stored.get(key)
+                    if stored is not None and not same_choice(stored, batch.decisions[key]):
+                        batch.refused[key] = decision_conflict(stored, batch.decisions[key])
+                last = await self._append(connection, batch, drafts)
+        self._last = last + len(batch.appended)
+
+    async def _drafts(self, connection: Connection, batch: Batch) -> dict[str, RewardRow]:
+        if not batch.abandoned:
+            return dict(batch.rewards)
+        drafts = dict(batch.rewards)
+        for key, time in batch.abandoned.items():
+            decision = batch.targets[key]
+            spec = await self.spec(decision.spec_hash, connection) or self.own_spec
+            drafts[key] = RewardRow.bare(decision, spec.encoding, time, ABANDONMENT)
+        return drafts
 
     async def _insert_decisions(self, connection: Connection, batch: Batch) -> None:
         if not batch.decisions:
             return
         # Sorted: two writers that insert overlapping ids in different orders would deadlock.
-        ordered = [batch.decisions[key] for key in sorted(batch.decisions)]
-        specs = [await self.spec(d.spec_hash, connection) or self.own_spec for d in ordered]
-        columns = decision_columns(ordered, [spec.encoding for spec in specs])
+        keys = sorted(batch.decisions)
+        ordered = [batch.decisions[key] for key in keys]
+        texts = [batch.decision_texts.get(d.decision_id) or d.spelled() for d in ordered]
+        own, encodings = self.own_spec.spec_hash, []
+        for decision in ordered:
+            spec = None if decision.spec_hash == own else await self.spec(decision.spec_hash, connection)
+            encodings.append(self.encoding if spec is None else spec.encoding)
+        columns = decision_columns(ordered, texts, encodings)
         rows = await connection.fetch(query("insert_decisions"), self.bandit, self._stripe, *columns)
-        inserted = {row["decision_id"] for row in rows}
-        batch.stored.update((d.decision_id, d) for d in ordered if d.decision_id in inserted)
-        others = [d.decision_id for d in ordered if d.decision_id not in inserted]
-        if others:  # committed by now: the insert waited for whoever was writing them
+        batch.stored = dict(batch.decisions)
+        if len(rows) < len(ordered):
+            inserted = {row["decision_id"] for row in rows}
+            others = [key for key in keys if key not in inserted]
+            for key in others:
+                del batch.stored[key]
+            # Committed by now: the insert waited for whoever was writing them.
             known = await self._decisions(connection, others)
             batch.stored.update(known)
             # The id stays taken.
             batch.refused.update((key, self._dropped(key)) for key in others if key not in known)
 
-    async def _append(self, connection: Connection, batch: Batch, drafts: Mapping[str, RewardRow]) -> None:
+    async def _append(self, connection: Connection, batch: Batch, drafts: Mapping[str, RewardRow]) -> int:
+        """Append under the lock; returns the last number before."""
         last = await self.lock(connection)
         keys = sorted(drafts)
         await self._refuse_dropped(connection, batch, keys)
-        days = [day_of(batch.targets[key].time) for key in keys]
-        histories = await self.histories(connection, keys, (min(days), max(days)))
+        histories = await self.histories(connection, keys, _span(batch, keys))
+        batch.appended, texts = self._settled(batch, drafts, histories, last)
+        await self.write_rows(connection, batch.appended, batch.targets, texts)
+        return last
+
+    async def _append_next(
+        self, connection: Connection, batch: Batch, drafts: Mapping[str, RewardRow], last: int
+    ) -> bool:
+        """Append in one statement, if the log ends at ``last`` and has nothing about these decisions.
+
+        Whoever was told of the number ``last`` sees all rows up to it; where it is the last one still, and
+        locked, there are no others. So what the statement sees is the whole log.
+        """
+        if any(target.state_seq < self.base_seq for target in batch.targets.values()):
+            return False  # retention may have dropped it
+        rows, texts = self._settled(batch, drafts, {}, last)
+        if len(rows) < len(drafts):
+            batch.refused, batch.known = {}, {}
+            return False
+        done = await connection.execute(
+            query("append_next"),
+            self.bandit,
+            *log_columns(rows, texts, _days_of(rows, batch.targets)),
+            last,
+            last + len(rows),
+            self._adopted_seq,
+            self.base_seq,
+            *_span(batch, drafts),
+        )
+        if done != f"INSERT 0 {len(rows)}":
+            return False
+        batch.appended = rows
+        return True
+
+    def _settled(
+        self,
+        batch: Batch,
+        drafts: Mapping[str, RewardRow],
+        histories: Mapping[str, Sequence[RewardRow]],
+        last: int,
+    ) -> tuple[list[RewardRow], list[RowText]]:
+        """The rows that the drafts become behind row ``last``, numbered, and as they are spelled.
+
+        What does not become one is put among the batch's ``known`` or ``refused``.
+        """
         fresh: list[RewardRow] = []
-        for key in keys:
+        texts: list[RowText] = []
+        for key in sorted(drafts):
             if key in batch.refused:
                 continue
-            target = batch.targets[key]
+            target, draft = batch.targets[key], drafts[key]
             references = reference_for(self.adopted, target.state_seq, now_seq=last) if self.adopted else None
             try:
-                row = settle(drafts[key], histories.get(key, ()), target, self.own_spec, references)
+                row = settle(draft, histories.get(key, ()), target, self.own_spec, references)
             except NyxError as error:
                 batch.refused[key] = error
                 continue
             if row.seq:
                 batch.known[key] = row
             else:
+                text = batch.texts.get(key) if row is draft else None
+                texts.append(row.spelled() if text is None else text)
                 fresh.append(row.numbered(last + len(fresh) + 1))
-        await self.write_rows(connection, fresh, batch.targets)
-        batch.appended = fresh
+        return fresh, texts
 
     async def _refuse_dropped(self, connection: Connection, batch: Batch, keys: Sequence[str]) -> None:
         """Refuse reports on decisions that retention dropped since; only old ones are looked at."""
@@ -212,13 +294,20 @@ class Store:
         return int(last)
 
     async def write_rows(
-        self, connection: Connection, rows: Sequence[RewardRow], decisions: Mapping[str, Decision]
+        self,
+        connection: Connection,
+        rows: Sequence[RewardRow],
+        decisions: Mapping[str, Decision],
+        texts: Sequence[RowText] | None = None,
     ) -> None:
-        """Append numbered rows, under the lock; ``decisions`` : those that they are about, by id."""
+        """Append numbered rows, under the lock.
+
+        ``decisions`` : those that they are about, by id. ``texts`` : as they are spelled, where it is known.
+        """
         if rows:
-            days = [day_of(decisions[row.decision_id].time) for row in rows]
-            await connection.execute(query("append_rewards"), self.bandit, *log_columns(rows, days))
-            await connection.execute(query("advance_bandit"), self.bandit, rows[-1].seq)
+            texts = [row.spelled() for row in rows] if texts is None else texts
+            columns = log_columns(rows, texts, _days_of(rows, decisions))
+            await connection.execute(query("append_rewards"), self.bandit, *columns, rows[-1].seq)
 
     async def histories(
         self, connection: Connection | None, ids: Sequence[str], days: tuple[date, date] | None = None
@@ -302,6 +391,21 @@ class Store:
             for row in rows
         ]
 
+    async def log_page(self, seq: int, limit: int, dimension: int) -> LogPage:
+        """Rows above ``seq``, in columns where their φ is of this encoding and ``dimension`` numbers long."""
+        found = await self.pool.fetch(query("log_page"), self.bandit, seq, limit, self.encoding, dimension)
+        return page_from(found[0], dimension)
+
+    async def log_rows(self, seqs: Sequence[int]) -> list[tuple[LogRow, dict[str, Any] | None]]:
+        """The rows with these numbers, as ``log_after`` tells them."""
+        if not seqs:
+            return []
+        rows = await self.pool.fetch(query("log_rows"), self.bandit, seqs, self.encoding)
+        return [
+            (any_row_from(row), None if row["context"] is None else json.loads(row["context"]))
+            for row in rows
+        ]
+
     async def raw_log(self, connection: Connection, after: int = 0) -> list[Row]:
         """The log behind row ``after`` as it is stored, for ``verify``."""
         return list(await connection.fetch(query("log_after"), self.bandit, after, None, ""))
@@ -376,6 +480,16 @@ class Store:
         seq = await connection.fetchval(query("checkpoint_seq"), *key)
         rows = await connection.fetch(query("read_sums"), *key)
         return int(seq or 0), [(r["arm_id"], r["epoch"], r["bucket"], r["statistics"]) for r in rows]
+
+
+def _days_of(rows: Sequence[RewardRow], decisions: Mapping[str, Decision]) -> list[date]:
+    return [day_of(decisions[row.decision_id].time) for row in rows]
+
+
+def _span(batch: Batch, keys: Iterable[str]) -> tuple[date, date]:
+    """The first and the last day on which the decisions of these rows were made."""
+    days = {day_of(batch.targets[key].time) for key in keys}
+    return min(days), max(days)
 
 
 def decision_conflict(stored: Decision, given: Decision) -> DecisionConflict:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from ...jit import kernel
 
-__all__ = ["accumulate", "add_weighted", "read"]
+__all__ = ["accumulate", "accumulate_rows", "add_weighted", "read"]
 
 _UNIT = 1.0 / 65536.0
 _UNIT2 = _UNIT * _UNIT
@@ -36,21 +36,47 @@ def accumulate(
     sign: int,
 ) -> None:
     """Add (sign 1) or subtract (sign −1) one rewarded decision to two statistics vectors."""
-    d = phi.shape[0]
     for vector in (block, total):
-        vector[0] += sign
-        vector[1] += sign * reward
-        vector[2] += sign * reward * reward
-        place = 3 + d
-        for i in range(d):
-            scaled = sign * phi[i]
-            vector[3 + i] += scaled * reward
-            if scaled == 0:
-                place += i + 1
-                continue
-            for j in range(i + 1):
-                vector[place + j] += scaled * phi[j]
+        _add(vector, phi, reward, sign)
+
+
+@kernel
+def _add(vector: npt.NDArray[np.int64], phi: npt.NDArray[np.int64], reward: int, sign: int) -> None:
+    d = phi.shape[0]
+    vector[0] += sign
+    vector[1] += sign * reward
+    vector[2] += sign * reward * reward
+    place = 3 + d
+    for i in range(d):
+        scaled = sign * phi[i]
+        vector[3 + i] += scaled * reward
+        if scaled == 0:
             place += i + 1
+            continue
+        for j in range(i + 1):
+            vector[place + j] += scaled * phi[j]
+        place += i + 1
+
+
+@kernel
+def accumulate_rows(
+    blocks: npt.NDArray[np.int64],
+    owner: npt.NDArray[np.int64],
+    phi: npt.NDArray[np.int64],
+    taken: npt.NDArray[np.int64],
+    units: npt.NDArray[np.int64],
+) -> None:
+    """Add many rows of the log: row i changes ``blocks[owner[i]]``; −1 stands for nothing taken, or added.
+
+    ``blocks`` (blocks, width), ``phi`` (rows, D), the others (rows,), all int64.
+    """
+    for i in range(owner.shape[0]):
+        if taken[i] == units[i]:
+            continue
+        if taken[i] >= 0:
+            _add(blocks[owner[i]], phi[i], taken[i], -1)
+        if units[i] >= 0:
+            _add(blocks[owner[i]], phi[i], units[i], 1)
 
 
 @kernel

@@ -89,9 +89,12 @@ LIMIT $5;
 -- Whose key was free is written; the key is what makes an id unique.
 WITH given AS MATERIALIZED (
     SELECT *
-    FROM unnest($3::text[], $4::text[], $5::text[], $6::bigint[], $7::float8[], $8::text[], $9::text[], $10::text[],
-                $11::text[], $12::text[], $13::text[], $14::float8[], $15::integer[], $16::text[], $17::text[],
-                $18::text[], $19::date[])
+    FROM unnest(string_to_array($3, E'\x1f'), string_to_array($4, E'\x1f'), string_to_array($5, E'\x1f'),
+                $6::text::bigint[], $7::text::float8[], string_to_array($8, E'\x1f'), string_to_array($9, E'\x1f'),
+                string_to_array($10, E'\x1f', E'\x1e'), string_to_array($11, E'\x1f'),
+                string_to_array($12, E'\x1f'), string_to_array($13, E'\x1f'), $14::text::float8[],
+                $15::text::integer[], string_to_array($16, E'\x1f'), string_to_array($17, E'\x1f'),
+                string_to_array($18, E'\x1f'), $19::text::date[])
          AS d (decision_id, spec_hash, encoding, state_seq, decided_at, context, phi, eligible, stages, pmf, arm_id,
                propensity, epoch, reason, mode, digest, decided_on)
 ), inserted AS (
@@ -143,15 +146,51 @@ ORDER BY l.decision_id, l.seq;
 SELECT min(decided_on), max(decided_on) FROM nyx.decision_key WHERE bandit = $1 AND decision_id = ANY ($2::text[]);
 
 -- name: append_rewards
+-- Under the lock of lock_bandit. Columns are texts: numbers as arrays are written, words with E'\x1f' between them.
+WITH advanced AS (
+    UPDATE nyx.bandit SET last_seq = $24 WHERE bandit = $1
+)
 INSERT INTO nyx.log
     (bandit, seq, decision_id, arm_id, epoch, encoding, phi, propensity, units, reward, outcome, pricing,
      reported_at, digest, kind, source, identifier, revision, state, taken, place, priced_by, decided_on)
 SELECT $1, r.seq, r.decision_id, r.arm_id, r.epoch, r.encoding, r.phi::integer[], r.propensity, r.units,
-       r.reward, r.outcome::json, r.pricing::json, r.reported_at, r.digest, r.kind, r.source, r.identifier,
-       r.revision, r.state, r.taken, r.place, r.priced_by, r.decided_on
-FROM unnest($2::bigint[], $3::text[], $4::text[], $5::integer[], $6::text[], $7::text[], $8::float8[], $9::integer[],
-            $10::float8[], $11::text[], $12::text[], $13::float8[], $14::text[], $15::text[], $16::text[],
-            $17::text[], $18::integer[], $19::text[], $20::integer[], $21::bigint[], $22::text[], $23::date[])
+       r.reward, r.outcome::json, r.pricing::json, r.reported_at, r.digest, r.kind, coalesce(r.source, ''),
+       coalesce(r.identifier, ''), r.revision, r.state, r.taken, r.place, r.priced_by, r.decided_on
+FROM unnest($2::text::bigint[], string_to_array($3, E'\x1f'), string_to_array($4, E'\x1f'), $5::text::integer[],
+            string_to_array($6, E'\x1f'), string_to_array($7, E'\x1f'), $8::text::float8[], $9::text::integer[],
+            $10::text::float8[], string_to_array($11, E'\x1f', E'\x1e'), string_to_array($12, E'\x1f'),
+            $13::text::float8[], string_to_array($14, E'\x1f'), string_to_array($15, E'\x1f'),
+            string_to_array($16, E'\x1f', E'\x1e'), string_to_array($17, E'\x1f', E'\x1e'), $18::text::integer[],
+            string_to_array($19, E'\x1f'), $20::text::integer[], $21::text::bigint[],
+            string_to_array($22, E'\x1f', E'\x1e'), $23::text::date[])
+     AS r (seq, decision_id, arm_id, epoch, encoding, phi, propensity, units, reward, outcome, pricing, reported_at,
+           digest, kind, source, identifier, revision, state, taken, place, priced_by, decided_on);
+
+-- name: append_next
+-- All or nothing: only where the log ends at row $24, and has none about these decisions, made between $28 and $29.
+WITH advanced AS (
+    UPDATE nyx.bandit AS b SET last_seq = $25
+    WHERE b.bandit = $1 AND b.last_seq = $24 AND b.adopted_seq = $26 AND b.base_seq = $27
+      AND NOT EXISTS (SELECT FROM unnest(string_to_array($3, E'\x1f')) AS k (decision_id)
+                      CROSS JOIN LATERAL (SELECT FROM nyx.log
+                                          WHERE bandit = $1 AND decision_id = k.decision_id
+                                            AND decided_on BETWEEN $28::date AND $29::date OFFSET 0) AS l)
+    RETURNING b.bandit
+)
+INSERT INTO nyx.log
+    (bandit, seq, decision_id, arm_id, epoch, encoding, phi, propensity, units, reward, outcome, pricing,
+     reported_at, digest, kind, source, identifier, revision, state, taken, place, priced_by, decided_on)
+SELECT a.bandit, r.seq, r.decision_id, r.arm_id, r.epoch, r.encoding, r.phi::integer[], r.propensity, r.units,
+       r.reward, r.outcome::json, r.pricing::json, r.reported_at, r.digest, r.kind, coalesce(r.source, ''),
+       coalesce(r.identifier, ''), r.revision, r.state, r.taken, r.place, r.priced_by, r.decided_on
+FROM advanced a,
+     unnest($2::text::bigint[], string_to_array($3, E'\x1f'), string_to_array($4, E'\x1f'), $5::text::integer[],
+            string_to_array($6, E'\x1f'), string_to_array($7, E'\x1f'), $8::text::float8[], $9::text::integer[],
+            $10::text::float8[], string_to_array($11, E'\x1f', E'\x1e'), string_to_array($12, E'\x1f'),
+            $13::text::float8[], string_to_array($14, E'\x1f'), string_to_array($15, E'\x1f'),
+            string_to_array($16, E'\x1f', E'\x1e'), string_to_array($17, E'\x1f', E'\x1e'), $18::text::integer[],
+            string_to_array($19, E'\x1f'), $20::text::integer[], $21::text::bigint[],
+            string_to_array($22, E'\x1f', E'\x1e'), $23::text::date[])
      AS r (seq, decision_id, arm_id, epoch, encoding, phi, propensity, units, reward, outcome, pricing, reported_at,
            digest, kind, source, identifier, revision, state, taken, place, priced_by, decided_on);
 

@@ -89,12 +89,16 @@ def _fold_before_commit() -> None:
         begin(self, *arguments)
         made.append(self)
 
-    async def early(self: Store, connection: Any, rows: Any) -> None:
-        await write_rows(self, connection, rows)
+    async def early(self: Store, connection: Any, rows: Any, *others: Any) -> None:
+        await write_rows(self, connection, rows, *others)
         for replica in made[-1:]:
             if rows and replica.fold(rows):
                 await asyncio.sleep(_LATE_S)
 
+    async def never(*_: Any) -> bool:
+        return False
+
+    _replace(Store, "_append_next", never)  # so that all rows are written there
     _replace(Replica, "__init__", remembered)
     _replace(Store, "write_rows", early)
 
