@@ -1,4 +1,4 @@
-"""Context: its schema, its encoding, and (later) the monitors that watch its world."""
+"""Context: its schema, its encoding, and (in ``monitors``) what watches its world."""
 
 from .encoding import ONE, Encoder
 from .schema import Categorical, ContextSchema, Feature, Flag, Numeric, Ordinal, Value

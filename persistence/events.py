@@ -64,4 +64,4 @@ async def save_progress(
     async with connection.transaction():
         document = canonical_json(progress)
         await connection.execute(query("save_monitoring"), bandit, spec_hash, progress["seq"], document)
-        await connection.execute(query("hold_rows"), bandit, f"monitors {spec_hash}", first - 1)
+        await connection.execute(query("hold_rows"), bandit, "monitors", first - 1)

@@ -50,6 +50,8 @@ class Health:
         was last looked at; seconds since its end was last seen, None for never.
     conflicts, unlearned : decisions and reports that the database keeps and nothing learns from, as last
         seen.
+    monitors_lag_rows : rows of the log that the monitors have not seen, where this process runs them; else
+        None (``engine.monitoring()`` asks the database who does).
     last_error, last_error_age_s : of a write, however long ago; None for none.
     """
 
@@ -65,6 +67,7 @@ class Health:
     unlearned: int
     last_error: str | None
     last_error_age_s: float | None
+    monitors_lag_rows: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON."""
@@ -97,6 +100,7 @@ def health_of(parts: Parts, *, closed: bool) -> Health:
         flushing.unlearned,
         availability.error,
         None if availability.error_at is None else max(0.0, now - availability.error_at),
+        None if parts.monitoring is None else parts.monitoring.lag(following.last_seen),
     )
 
 

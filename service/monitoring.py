@@ -24,7 +24,6 @@ from ..bandit import BanditSpec
 from ..bandit.events import EventRow
 from ..bandit.watch import Watch
 from ..errors import NyxError
-from ..persistence.database import UNREACHABLE
 from ..persistence.events import append_events, events_between, load_progress, save_progress
 from ..persistence.queries import query
 from ..persistence.rows import Row, any_row_from
@@ -64,20 +63,22 @@ class Monitoring:
         self.seq = 0
         """Last row that the monitors of this process have seen; 0 while another process leads."""
         self.appended = 0
+        self._told = False
 
     async def run(self) -> None:
         """Lead whenever nobody else does, until cancelled."""
-        told = False
         while True:
             try:
                 await self._lead()
-            except (*UNREACHABLE, asyncpg.PostgresError, NyxError) as error:
-                if not told:
+            except Exception as error:  # noqa: BLE001 (whatever it is, the next term may pass)
+                if not self._told:
                     _LOG.warning("the monitors of bandit '%s' wait: %r", self._spec.name, error)
-                told = True
-            else:
-                told = False
+                self._told = True
             await asyncio.sleep(_AGAIN_S)
+
+    def lag(self, last: int) -> int | None:
+        """Rows up to ``last`` that the monitors have not seen; None where this process does not run them."""
+        return max(0, last - self.seq) if self.leading else None
 
     async def status(self, pool: asyncpg.Pool) -> MonitoringStatus:
         """How far the monitors are, whoever leads."""
@@ -99,7 +100,10 @@ class Monitoring:
         try:
             while not await connection.fetchval(query("try_lead"), self._spec.name):  # noqa: ASYNC110 (a lock)
                 await asyncio.sleep(_AGAIN_S)
-            await _Lead(connection, self._spec, self).follow()
+            lead = _Lead(connection, self._spec, self)
+            await lead.restore()
+            self.leading, self._told = True, False
+            await lead.follow()
         finally:
             self.leading, self.seq = False, 0
             connection.terminate()
@@ -122,9 +126,7 @@ class _Lead:
         self._saved_seq, self._saved_at = -1, 0.0
 
     async def follow(self) -> None:
-        """Restore the monitors, then watch every row that is committed."""
-        await self._restore()
-        self._owner.leading, self._owner.seq = True, self._watch.seq
+        """Watch every row that is committed."""
         while True:
             page = await self._rows(self._watch.seq)
             found = await asyncio.to_thread(self._absorb, page)
@@ -136,20 +138,22 @@ class _Lead:
             if len(page) < _PAGE:
                 await asyncio.sleep(_POLL_S)
 
-    async def _restore(self) -> None:
+    async def restore(self) -> None:
+        """Continue where the last leader was; from the log's first row on where that cannot be told."""
         name = self._spec.name
-        progress = await load_progress(self._connection, name, self._spec.spec_hash)
         base = int(await self._connection.fetchval(query("base_seq"), name) or 0)
+        progress = await load_progress(self._connection, name, self._spec.spec_hash)
         if progress is not None:
             try:
                 first = self._watch.restore(progress)
+                if first > base:
+                    await self._recall(first)
+                    self._owner.seq = self._watch.seq
+                    return
             except NyxError as error:
                 _LOG.warning("the monitors of bandit '%s' begin anew: %s", name, error)
-                self._watch = Watch(self._spec)
-            else:
-                await self._recall(first)
-        if self._watch.seq < base:  # retention has dropped the rows before it
-            self._watch = Watch(self._spec)
+        self._watch = Watch(self._spec)
+        if base:  # retention has dropped the rows before it
             self._watch.begin_at(base, await events_between(self._connection, name, 0, base))
 
     async def _recall(self, first: int) -> None:

@@ -95,7 +95,8 @@ class Parts:
 async def open_parts(spec: BanditSpec, dsn: str | None, options: Options) -> Parts:
     """Reach the database, restore what the bandit knows, and start what runs beside the callers."""
     settings = Settings.read()
-    await asyncio.to_thread(warm_up, [spec.policy.name], staged=spec.arms.staged)
+    watched = spec.monitors is not None
+    await asyncio.to_thread(warm_up, [spec.policy.name], staged=spec.arms.staged, monitors=watched)
     learner = await asyncio.to_thread(Learner, spec)
     server = None
     dsn = dsn or (None if options.data_home else settings.database_url)

@@ -7,15 +7,18 @@ from collections.abc import Iterable
 from ..bandit import Bandit, BanditSpec, PolicySpec, Range, Strategy
 from ..bandit.policies.catalog import CATALOG, example_parameters
 from ..bandit.spec import STAGED_POLICIES
-from ..features import ContextSchema, Flag
+from ..features import ONE, ContextSchema, Flag
+from ..features.monitors import DurationMonitor, ShiftMonitor
 
 __all__ = ["warm_up"]
 
 
-def warm_up(policies: Iterable[str] | None = None, *, staged: bool | None = None) -> None:
+def warm_up(
+    policies: Iterable[str] | None = None, *, staged: bool | None = None, monitors: bool = False
+) -> None:
     """Run some policies once, by default all: from the cache milliseconds each, else seconds to compile.
 
-    ``staged``: choice among listed arms (False), in stages (True), or both (None).
+    ``staged``: choice among listed arms (False), in stages (True), or both (None). ``monitors``: those too.
 
     Raises
     ------
@@ -29,6 +32,13 @@ def warm_up(policies: Iterable[str] | None = None, *, staged: bool | None = None
             _play(policy, listed)
         if staged is not False and name in STAGED_POLICIES:
             _play(policy, ranged)
+    if monitors:
+        shift, duration = ShiftMonitor(1, 2, 100.0), DurationMonitor(1)
+        for seq in range(1, 13):
+            shift.add(seq, 0, [ONE], ONE)
+        shift.judge()
+        for seq in range(1, 3):  # not so many that River would be loaded
+            duration.add(seq, [ONE], 1.0)
 
 
 def _play(policy: PolicySpec, strategy: Strategy) -> None:

@@ -13,7 +13,7 @@ from nyx_learning.bandit.sums import Sums
 from nyx_learning.features import ContextSchema, Flag, Numeric
 
 ONE = 1 << 16
-FORGETTING = [{"discount": 0.97}, {"window": 60}, {"discount": 0.99, "window": 45}]
+FORGETTING = [{"discount": 0.97}, {"window": 60}, {"discount": 0.99, "window": 45}, {"idle_discount": 0.95}]
 
 
 def filled(rows: int, bucket_rows: int) -> tuple[Sums, list[tuple[int, int, list[int], int]]]:
@@ -64,7 +64,7 @@ def test_against_weights_of_single_rows(discount: float | None, window: int | No
 
 @pytest.mark.parametrize("common", FORGETTING)
 def test_incremental_equals_fresh_bit_for_bit_and_rows_can_be_taken_back(common: dict[str, Any]) -> None:
-    arguments = common.get("discount"), common.get("window")
+    arguments = [common.get(name) for name in ("discount", "window", "idle_discount", "past_epochs")]
     sums, log = filled(0, 10)
     kept, _ = filled(0, 10)
     walking = Forgetting(sums, *arguments)
@@ -90,6 +90,60 @@ def test_incremental_equals_fresh_bit_for_bit_and_rows_can_be_taken_back(common:
     without = Forgetting(never, *arguments)
     without.refresh()
     assert walking.reading.tobytes() == without.reading.tobytes()
+
+
+def test_idle_arms_fade_by_hand() -> None:
+    # Buckets of 2 rows, two arms. Row 1: arm 0; rows 2, 3: arms 0 and 1; row 4: arm 1. γ = ½.
+    # Bucket 0 holds row 1 (and number 0, which is none): 1 of 2 is of arm 0, so it fades by ½ there; bucket 1
+    # has one row of each: another ½. Row 1 weighs ¼, row 2 ½; for arm 1 row 3 weighs ½, row 4 1.
+    sums = Sums(2, 1, 2)
+    for seq, (arm, reward) in enumerate([(0, ONE), (0, 0), (1, ONE), (1, 0)], start=1):
+        sums.absorb(arm, 0, seq, [ONE], reward)
+    sums.seq = 4
+    forgetting = Forgetting(sums, None, None, idle_discount=0.5)
+    forgetting.refresh()
+    assert forgetting.reading[:, :2].tolist() == [[0.75, 0.25], [1.5, 0.5]]
+
+
+def test_an_arm_that_is_played_all_the_time_is_remembered() -> None:
+    sums = Sums(2, 1, 10)
+    for seq in range(1, 100):
+        sums.absorb(0 if seq >= 10 else 1, 0, seq, [ONE], ONE)
+    sums.seq = 99
+    forgetting = Forgetting(sums, None, None, idle_discount=0.9)
+    forgetting.refresh()
+    assert forgetting.reading[0, 0] == 90.0
+    assert forgetting.reading[1, 0] == pytest.approx(9 * 0.9**81, rel=1e-12)
+
+
+def test_past_epochs_are_read_with_a_weight() -> None:
+    sums = Sums(1, 1, 4)
+    for seq, reward in ((1, ONE), (2, ONE), (3, 0)):
+        sums.absorb(0, sums.epochs[0], seq, [ONE], reward)
+        sums.seq = seq
+        sums.begin(0, seq, seq + 1)
+    sums.absorb(0, 3, 4, [ONE], ONE)
+    sums.seq = 4
+    forgetting = Forgetting(sums, None, None, past_epochs=0.5)
+    forgetting.refresh()
+    assert forgetting.reading[0, :2].tolist() == [1 + 1 / 2 + 1 / 4 + 1 / 8, 1 + 0 + 1 / 4 + 1 / 8]
+    sums.absorb(0, 0, 1, [ONE], ONE, -1)  # a retraction in an old epoch is seen too
+    assert forgetting.due
+    forgetting.refresh()
+    assert forgetting.reading[0, :2].tolist() == [1 + 1 / 2 + 1 / 4, 1 + 0 + 1 / 4]
+
+
+def test_restored_blocks_tell_which_epochs_have_begun() -> None:
+    sums = Sums(1, 1, 4)
+    sums.absorb(0, 0, 1, [ONE], ONE)
+    key = sums.begin(0, 2, 5)
+    assert key == (0, 2, 1)
+    for order in (sorted(sums.blocks), sorted(sums.blocks, reverse=True)):
+        again = Sums(1, 1, 4)
+        for name in order:
+            again.restore(name, sums.blocks[name].copy())
+        assert again.epochs == [2]
+        assert again.totals[0, 0] == 0
 
 
 def test_a_new_bucket_makes_all_arms_due_even_without_rewards() -> None:
