@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from .features import Categorical, ContextSchema, Flag, Numeric, Ordinal
     from .features.monitors import Monitors
     from .rewards import Outcome, RewardSpec
-    from .service import LearningEngine, warm_up
+    from .service import ArmRequest, LearningEngine, RewardReport, warm_up
 
 __version__ = "0.1.0"
 
 _PLACES = {
+    "ArmRequest": "service",
     "Bandit": "bandit",
     "BanditSpec": "bandit",
     "Categorical": "features",
@@ -33,12 +34,14 @@ _PLACES = {
     "PolicySpec": "bandit",
     "Range": "bandit",
     "Receipt": "bandit",
+    "RewardReport": "service",
     "RewardSpec": "rewards",
     "Strategy": "bandit",
     "warm_up": "service",
 }
 
 __all__ = [
+    "ArmRequest",
     "Bandit",
     "BanditSpec",
     "Categorical",
@@ -54,6 +57,7 @@ __all__ = [
     "PolicySpec",
     "Range",
     "Receipt",
+    "RewardReport",
     "RewardSpec",
     "Strategy",
     "warm_up",

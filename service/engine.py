@@ -11,18 +11,19 @@ import time as clock
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, overload
 
 from ..bandit import BanditSpec, Beliefs, Decision, Receipt, VerifyReport
 from ..bandit.reports import Reported, RewardStatus
-from ..errors import DatabaseUnavailable
+from ..errors import DatabaseUnavailable, NyxError
 from ..features import Value
 from ..persistence.conflicts import Conflicts, Unlearned
 from ..persistence.database import reaching
-from ..persistence.group_commit import Written
+from ..persistence.group_commit import WhenFull, Written
 from ..persistence.retention import Retained, check_age, retain
 from ..persistence.thought_trees import TreeId
 from ..rewards import Adoption, ReferenceTimes, RewardSpec, ScoringResult
+from .bulk import ArmRequest, RewardReport, select_arms, update_rewards
 from .execution import Execution
 from .exporting import ExportReport, export_log
 from .health import Health, health_of
@@ -64,6 +65,8 @@ class LearningEngine:
         deadline_s: float = 0.05,
         spool: Path | None = None,
         spool_fsync: bool = False,
+        queue_limit: int = 100_000,
+        when_full: WhenFull = "wait",
     ) -> Self:
         """Open the bandit of ``spec``, create it if it is new, and continue where its log ends.
 
@@ -81,6 +84,8 @@ class LearningEngine:
         spool : folder for what waits for the database; by default ``NYX_SPOOL``, or in the user's data
             directory.
         spool_fsync : bring each record to the disk before it counts, so that it survives a power cut too.
+        queue_limit : at most so many writes wait for the database in this process.
+        when_full : what a caller meets then: ``wait``, or ``refuse`` (``Overloaded``, which is retryable).
 
         Raises
         ------
@@ -88,7 +93,16 @@ class LearningEngine:
         InputInvalid : an argument is out of its domain.
         """
         options = Options(
-            data_home, connections, patience_s, thought_trees, fail_open, deadline_s, spool, spool_fsync
+            data_home,
+            connections,
+            patience_s,
+            thought_trees,
+            fail_open,
+            deadline_s,
+            spool,
+            spool_fsync,
+            queue_limit,
+            when_full,
         )
         checked(spec, dsn, options)
         return cls(await open_parts(spec, dsn, options))
@@ -205,6 +219,54 @@ class LearningEngine:
         self._check_open()
         told = Reported(outcome, reward, part, source, identifier, corrects)
         return await self._parts.reporting.report(decision, told)
+
+    async def select_arms(self, requests: Iterable[ArmRequest], *, durable: bool = True) -> list[Decision]:
+        """``select_arm`` for many, in few statements; the decisions in the order of the requests.
+
+        All requests are checked before anything is decided: one that does not fit refuses them all, and the
+        error says which. The deadline grows by a millisecond each.
+
+        Raises
+        ------
+        ContextInvalid, ArmUnknown, EligibilityEmpty, InputInvalid : one does not fit; nothing was decided.
+        DecisionConflict : an id stands there twice with different questions, and nothing was decided; or it
+            was used before with another one, and the other requests were decided and stored.
+        DatabaseUnavailable, Overloaded : as in ``select_arm``; the same list may be sent again.
+        """
+        self._check_open()
+        return await select_arms(self._parts, requests, durable=durable)
+
+    @overload
+    async def update_rewards(self, reports: Iterable[RewardReport]) -> list[Receipt]: ...
+    @overload
+    async def update_rewards(
+        self, reports: Iterable[RewardReport], *, errors: Literal["raise"]
+    ) -> list[Receipt]: ...
+    @overload
+    async def update_rewards(
+        self, reports: Iterable[RewardReport], *, errors: Literal["return"]
+    ) -> list[Receipt | NyxError]: ...
+    async def update_rewards(
+        self, reports: Iterable[RewardReport], *, errors: Literal["raise", "return"] = "raise"
+    ) -> list[Receipt] | list[Receipt | NyxError]:
+        """``update_reward`` for many, in few statements; the receipts in the order of the reports.
+
+        What can be told without the stored rows is checked for all reports before anything is written: one
+        that does not fit refuses them all, and the error says which. What only the stored rows can refuse (a
+        conflict, a closed or an unknown decision) concerns its own report; the others are written.
+
+        errors : what becomes of such refusals: ``raise`` the first one, behind all others; or ``return`` them
+            in the places of their receipts. Either way the same list may be sent again.
+
+        Raises
+        ------
+        OutcomeInvalid, InputInvalid : a report does not fit; nothing was written.
+        DecisionUnknown, RewardConflict, RewardTooLate, DecisionConflict : as in ``update_reward``, with
+            ``errors='raise'``.
+        DatabaseUnavailable, Overloaded : as in ``update_reward``.
+        """
+        self._check_open()
+        return await update_rewards(self._parts, reports, errors=errors)
 
     async def retract(self, decision: Decision | str) -> Receipt:
         """Forget a decision: its contribution leaves the sums exactly, and it takes no more reports.

@@ -8,6 +8,7 @@ import time as clock
 from collections.abc import Coroutine
 from typing import Any
 
+from ..persistence.news import News
 from ..persistence.replica import Replica
 from ..persistence.store import Batch, Store
 from .availability import Availability
@@ -16,6 +17,7 @@ __all__ = ["Following"]
 
 _LOG = logging.getLogger("nyx_learning")
 _POLL_S = 0.2
+_APART_S = 0.01
 _CHECKPOINT_ROWS = 1000
 _PARTITIONS_S = 6 * 3600.0
 
@@ -23,8 +25,8 @@ _PARTITIONS_S = 6 * 3600.0
 class Following:
     """Folds what is committed, polls for what others commit, and stores the sums from time to time."""
 
-    def __init__(self, store: Store, replica: Replica, availability: Availability) -> None:
-        self._store, self._replica, self._availability = store, replica, availability
+    def __init__(self, store: Store, replica: Replica, availability: Availability, news: News) -> None:
+        self._store, self._replica, self._availability, self._news = store, replica, availability, news
         self._tasks: set[asyncio.Task[None]] = set()
         self._following: asyncio.Task[None] | None = None
         self.last_seen = 0
@@ -42,6 +44,8 @@ class Following:
         self._confirm(self._replica.seq)
         self._following = self.spawn(self._follow(), "follow")
         self.spawn(self._make_partitions(), "partitions")
+        self.spawn(self._news.send(), "tell")
+        self.spawn(self._news.listen(), "listen")
 
     async def stop(self, timeout_s: float = 5.0) -> None:
         """End every task; one that waits for a server which does not answer ends with its connection."""
@@ -62,6 +66,7 @@ class Following:
         self._availability.regained()
         if not self._replica.fold(batch.appended) or self._replica.seq < batch.last_seq:
             await self._replica.catch_up()
+        self._news.tell(self._replica.seq)
         due = self._replica.seq - self._replica.stored_seq >= _CHECKPOINT_ROWS
         if due and not any(task.get_name() == "nyx-checkpoint" for task in self._tasks):
             self.spawn(self.checkpoint(), "checkpoint")
@@ -79,7 +84,7 @@ class Following:
     async def _follow(self) -> None:
         away = False
         while True:
-            await asyncio.sleep(_POLL_S)
+            await self._news.wait(_POLL_S)
             try:
                 last = await self._store.last_seq()
                 if last > self._replica.seq:
@@ -90,6 +95,7 @@ class Following:
                 if not away:
                     _LOG.warning("cannot follow the log of bandit '%s': %r", self._store.bandit, error)
                 away = True
+            await asyncio.sleep(_APART_S)  # however much is told
 
     async def _make_partitions(self) -> None:
         """Months go by while a process runs."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from ..bandit import BanditSpec
 from ..errors import InputInvalid
 from ..persistence.embedded import EmbeddedServer, start
+from ..persistence.group_commit import WhenFull
 
 __all__ = ["Options", "check_seconds", "checked", "start_embedded"]
 
@@ -26,6 +27,8 @@ class Options:
     deadline_s: float = 0.05
     spool: Path | None = None
     spool_fsync: bool = False
+    queue_limit: int = 100_000
+    when_full: WhenFull = "wait"
 
 
 def checked(spec: object, dsn: object, options: Options) -> None:
@@ -45,6 +48,13 @@ def checked(spec: object, dsn: object, options: Options) -> None:
         (isinstance(options.fail_open, bool), "fail_open", "True or False", options.fail_open),
         (options.spool is None or isinstance(options.spool, Path), "spool", folder, options.spool),
         (isinstance(options.spool_fsync, bool), "spool_fsync", "True or False", options.spool_fsync),
+        (
+            type(options.queue_limit) is int and 1 <= options.queue_limit <= 10_000_000,
+            "queue_limit",
+            "an integer from 1 to 10,000,000",
+            options.queue_limit,
+        ),
+        (options.when_full in {"wait", "refuse"}, "when_full", "'wait' or 'refuse'", options.when_full),
     ]
     for good, name, expected, found in checks:
         if not good:

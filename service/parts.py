@@ -14,6 +14,7 @@ from ..errors import DatabaseUnavailable
 from ..persistence.database import close_pool, connect, may_pass, place
 from ..persistence.embedded import EmbeddedServer
 from ..persistence.group_commit import GroupCommit
+from ..persistence.news import News
 from ..persistence.replica import Replica
 from ..persistence.spool import Spool
 from ..persistence.store import Store
@@ -56,6 +57,7 @@ class Parts:
     commit: GroupCommit
     spooling: Spooling
     flushing: Flushing
+    remembered: Remembered
     selecting: Selecting
     reporting: Reporting
     settling: Settling
@@ -155,11 +157,17 @@ async def _assemble(
     store = Store(pool, spec)
     replica = Replica(learner, store)
     trees = ThoughtTrees(pool, options.thought_trees)
-    following = Following(store, replica, availability)
+    following = Following(store, replica, availability, News(pool, spec.name))
     arrival = Arrival(pool, store, replica, following)
     try:
         await _arrive(arrival, availability, options)
-        commit = GroupCommit(store, following.committed, patience_s=options.patience_s)
+        commit = GroupCommit(
+            store,
+            following.committed,
+            patience_s=options.patience_s,
+            limit=options.queue_limit,
+            when_full=options.when_full,
+        )
     except BaseException:
         await following.stop()
         raise
@@ -205,6 +213,7 @@ async def _assemble(
         commit,
         spooling,
         flushing,
+        remembered,
         selecting,
         reporting,
         settling,

@@ -79,6 +79,8 @@ class Reporting:
                 return await self._keep_apart(decision, told, time, conflict)
             raise
         draft = draft_report(self._spec, target, encoding, told, time)
+        if self._commit.full and not await self._room(deadline):
+            return self._spooled(key, target, told, time)
         # A decision that is known to be stored need not travel again.
         stored = self._commit.enqueue(target, draft, carry=carry)
         if self._fail_open and not await self._stored_in_time(stored, deadline, target, told, time):
@@ -92,6 +94,15 @@ class Reporting:
         self._remembered.mark_stored(key)
         self._remembered.add(target)
         return receipt_of(written.row or draft, applied=written.applied)
+
+    async def _room(self, deadline: float) -> bool:
+        """Wait until there is room for a write; tells whether there was in time."""
+        try:
+            async with asyncio.timeout_at(deadline if self._fail_open else None):
+                await self._commit.room()
+        except TimeoutError:
+            return False
+        return True
 
     def abandon(self, decision: Decision) -> asyncio.Future[Written]:
         """``LearningEngine.abandon_soon``."""

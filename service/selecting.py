@@ -50,7 +50,9 @@ class Selecting:
     ) -> None:
         self._learner, self._commit, self._remembered = learner, commit, remembered
         self._spooling, self._availability = spooling, availability
-        self._fail_open, self._deadline_s = fail_open, deadline_s
+        self._fail_open = fail_open
+        self.deadline_s = deadline_s
+        """For so long a decision waits until it is stored, where nothing else is said."""
         self._on_their_way: dict[str, _OnItsWay] = {}
 
     async def select(
@@ -65,7 +67,7 @@ class Selecting:
     ) -> Decision:
         """``LearningEngine.select_arm``."""
         key = checked_id(decision_id) if decision_id is not None else uuid.uuid4().hex
-        allowed_s = self._deadline_s if deadline_s is None else deadline_s
+        allowed_s = self.deadline_s if deadline_s is None else deadline_s
         deadline = asyncio.get_running_loop().time() + allowed_s
         learner, remembered = self._learner, self._remembered
         clean, phi = learner.encoder.encode(context)
@@ -83,6 +85,8 @@ class Selecting:
             return self._write_behind(decision)
         if spool_at_once:
             return self._spooled(decision, None)
+        if self._commit.full and not await self._room(deadline):
+            return self._spooled(decision, None)
         on_its_way = self._sent(decision)
         if self._fail_open and not await self._stored_in_time(on_its_way.stored, deadline):
             return self._spooled(on_its_way.decision, on_its_way.stored)
@@ -92,6 +96,15 @@ class Selecting:
             decision = known  # as it was returned before
         remembered.add_stored(decision)
         return decision
+
+    async def _room(self, deadline: float) -> bool:
+        """Wait until there is room for a write; tells whether there was in time."""
+        try:
+            async with asyncio.timeout_at(deadline if self._fail_open else None):
+                await self._commit.room()
+        except TimeoutError:
+            return False
+        return True
 
     def _known(self, key: str) -> Decision | None:
         """What was decided under an id, as far as this process can tell without the database."""
@@ -146,7 +159,9 @@ class Selecting:
 
     def _write_behind(self, decision: Decision) -> Decision:
         away = self._availability.impaired
-        stored = None if away else self._commit.enqueue(decision._replace(mode=WRITE_BEHIND))
+        stored = (
+            None if away or self._commit.full else self._commit.enqueue(decision._replace(mode=WRITE_BEHIND))
+        )
         kept = self._spooling.keep_decision(decision, SPOOLED if away else WRITE_BEHIND, stored)
         self._remembered.add(kept, behind=True)
         if stored is not None:
