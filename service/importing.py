@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -108,29 +109,45 @@ async def import_log(
     LogRejected : a line does not fit, and ``skip_bad`` is False; nothing was written.
     LogUnreadable, PackageMissing : the file cannot be read to its end; nothing was written.
     """
-    spec, tally, done = store.own_spec, _Tally(), Imported()
+    spec, tally = store.own_spec, _Tally()
     lines = read_log(path, form=form, schema=spec.context, rejected=tally.unreadable, ignored=tally.ignored)
-    try:
-        with reaching():
-            async with importing(store) as transaction:
-                last = transaction.state_seq
-                references = reference_for(transaction.adopted, last, now_seq=last)
-                fitter = Fitter(spec, epochs=epochs, state_seq=last, references=references, reported_at=time)
-                while True:
-                    lines_before = tally.lines
-                    records = await asyncio.to_thread(_fitted, lines, fitter, spec.encoding, tally)
-                    if tally.lines == lines_before:
-                        break
+    with reaching():
+        async with importing(store) as transaction:
+            last = transaction.state_seq
+            references = reference_for(transaction.adopted, last, now_seq=last)
+            fitter = Fitter(spec, epochs=epochs, state_seq=last, references=references, reported_at=time)
+            async with aclosing(_pages(lines, fitter, tally)) as pages:
+                async for records in pages:
                     # Where all is lost, the other lines are only looked at for what is wrong with them, too.
-                    if records and (skip_bad or not tally.rejected):
+                    if skip_bad or not tally.rejected:
                         await transaction.stage(records)
-                if skip_bad or not tally.rejected:
-                    done = await transaction.finish(tally.refuse)
-                if tally.rejected and not skip_bad:
-                    raise LogRejected.of(tally.report(store.bandit, Imported(), applied=False))
-    finally:
-        lines.close()
+            done = Imported()
+            if skip_bad or not tally.rejected:
+                done = await transaction.finish(tally.refuse)
+            if tally.rejected and not skip_bad:
+                raise LogRejected.of(tally.report(store.bandit, Imported(), applied=False))
     return tally.report(store.bandit, done, applied=True)
+
+
+async def _pages(
+    lines: Generator[LoggedChoice, None, None], fitter: Fitter, tally: _Tally
+) -> AsyncGenerator[list[tuple[Any, ...]], None]:
+    """Records in pages; the next one is read in a thread while a page is worked on."""
+    reading = asyncio.ensure_future(asyncio.to_thread(_fitted, lines, fitter, tally))
+    try:
+        while True:
+            seen, records = await asyncio.shield(reading)
+            if not seen:
+                return
+            reading = asyncio.ensure_future(asyncio.to_thread(_fitted, lines, fitter, tally))
+            if records:
+                yield records
+    finally:
+        # A thread cannot be stopped, and a file that is being read cannot be closed.
+        await asyncio.wait([reading])
+        if not reading.cancelled():
+            reading.exception()
+        lines.close()
 
 
 async def import_and_learn(
@@ -187,10 +204,11 @@ class _Tally:
 
 
 def _fitted(
-    lines: Iterator[LoggedChoice], fitter: Fitter, encoding: str, tally: _Tally
-) -> list[tuple[Any, ...]]:
-    """Records of the next page of lines."""
+    lines: Iterator[LoggedChoice], fitter: Fitter, tally: _Tally
+) -> tuple[bool, list[tuple[Any, ...]]]:
+    """Whether there was another page of lines, and the records of those that fit."""
     records = []
+    before = tally.lines
     for choice in islice(lines, _PAGE):
         tally.lines += 1
         try:
@@ -199,5 +217,5 @@ def _fitted(
             tally.refuse(choice.line, choice.decision_id, error)
             continue
         tally.outcomes_dropped += dropped
-        records.append(staged_record(choice.line, decision, row, encoding))
-    return records
+        records.append(staged_record(choice.line, decision, row, fitter.encoding))
+    return tally.lines > before, records

@@ -45,6 +45,10 @@ class Fitter:
     state_seq : number of the last row of the log before the import.
     references : the adopted version that prices outcomes; None for the spec's own.
     reported_at : stored with the rows of rewards, in seconds since 1970.
+
+    Attributes
+    ----------
+    encoding : hash of the encoding that makes φ.
     """
 
     def __init__(
@@ -58,7 +62,7 @@ class Fitter:
     ) -> None:
         self.spec, self._epochs, self._state_seq = spec, tuple(epochs), state_seq
         self._references, self._reported_at = references, reported_at
-        self._encoder, self._encoding, self._hash = Encoder(spec.context), spec.encoding, spec.spec_hash
+        self._encoder, self.encoding, self._hash = Encoder(spec.context), spec.encoding, spec.spec_hash
 
     def fit(self, choice: LoggedChoice) -> Fitted:
         """The rows of a choice; nothing is changed.
@@ -146,5 +150,5 @@ class Fitter:
 
     def _row(self, decision: Decision, worth: Outcome | float) -> RewardRow:
         told: dict[str, Any] = {"outcome" if isinstance(worth, Outcome) else "reward": worth}
-        draft = draft_report(self.spec, decision, self._encoding, Reported(**told), self._reported_at)
+        draft = draft_report(self.spec, decision, self.encoding, Reported(**told), self._reported_at)
         return settle(draft, (), decision, self.spec, self._references)

@@ -187,7 +187,7 @@ async def test_a_file_that_ends_too_soon_changes_nothing(
     open_engine: Any, spec: BanditSpec, contexts: Contexts, tmp_path: Path
 ) -> None:
     engine = await open_engine(spec)
-    text = history(tmp_path, foreign(contexts, 5000)).read_bytes()
+    text = history(tmp_path, foreign(contexts, 2500)).read_bytes()
     path = tmp_path / "history.jsonl.gz"
     path.write_bytes(gzip.compress(text)[:-40])
     for skip_bad in (False, True):
@@ -358,3 +358,17 @@ async def test_statements_grow_with_pages_not_with_lines(
     # In pages of 2,000: copied, inserted, read to be numbered, copied.
     assert statements <= 25 + 25 + 24 + 23 + 25
     await pool.close()
+
+
+async def test_an_import_that_is_cancelled_leaves_nothing(
+    open_engine: Any, spec: BanditSpec, contexts: Contexts, tmp_path: Path
+) -> None:
+    engine = await open_engine(spec)
+    path = history(tmp_path, foreign(contexts, 4000))
+    importing = asyncio.create_task(engine.import_log(path))
+    await asyncio.sleep(0.1)
+    importing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await importing
+    assert (await engine.counts())["decisions"] == 0
+    assert (await engine.import_log(path)).decisions == 4000

@@ -121,7 +121,7 @@ def test_whatever_is_written_is_read_again(name: str, tmp_path_factory: pytest.T
         pytest.importorskip("pyarrow")
     dotted = list(SCHEMA) if name in {"dotted.csv", "log.csv.gz"} else None
 
-    @settings(max_examples=60, deadline=None, derandomize=True)
+    @settings(max_examples=40, deadline=None, derandomize=True)
     @given(st.lists(documents(), max_size=5))
     def check(rows: list[dict[str, Any]]) -> None:
         path = written(tmp_path_factory.mktemp("log"), name, rows, dotted=dotted)
