@@ -17,7 +17,7 @@ from ...simulation.verdict import Verdict
 from ...simulation.verdict.bounds import weights
 from .study import Study
 from .svg import Interval, bars, curve, forest, histogram
-from .wording import METHODS, bound, lift, more_line, percent, question
+from .wording import METHODS, beside_line, bound, lift, more_line, percent, question
 
 __all__ = ["render_report", "write_report"]
 
@@ -374,6 +374,8 @@ def _facts(study: Study, verdict: Verdict, found: Diagnostics | None) -> str:
         f"context {verdict.ceiling.oracle:.4f} (inflated by luck); nothing exceeds "
         f"{verdict.ceiling.highest:.4f}",
     }
+    if verdict.beside is not None:
+        facts[f"{verdict.beside.metric} beside"] = beside_line(verdict.beside)
     if found is not None:
         facts["arms against propensities"] = _chance(found.arm_ratio.p_value)
         facts["drift inside the log"] = _chance(found.drift.p_value)

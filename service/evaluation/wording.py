@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ...simulation.verdict import Bound, MoreData, Verdict
+from ...simulation.verdict import Beside, Bound, MoreData, Verdict
 from .study import Study
 
-__all__ = ["METHODS", "bound", "lift", "lines_of", "more_line", "percent", "question"]
+__all__ = ["METHODS", "beside_line", "bound", "lift", "lines_of", "more_line", "percent", "question"]
 
 METHODS = {
     "mover_wilson": "MOVER–Wilson on cells of context and arm: a fixed logging policy, looked at once",
@@ -40,6 +40,12 @@ def question(verdict: Verdict) -> str:
     """What was asked."""
     against = "the logging policy" if verdict.baseline == "logged" else verdict.baseline
     return f"Is {verdict.policy} at least {100 * verdict.min_lift:g} % better than {against}?"
+
+
+def beside_line(one: Beside) -> str:
+    """The other metric, which is no part of the claim."""
+    values = f"{bound(one.target)} against {bound(one.reference)}"
+    return f"{one.metric} {values}, lift {lift(one.lift)}; shown only"
 
 
 def more_line(more: MoreData) -> str:
@@ -79,11 +85,13 @@ def _lines(verdict: Verdict) -> list[str]:
     values = f"{verdict.policy} {bound(verdict.target)}; baseline {bound(verdict.reference)}"
     holds = f"each bound holds with {100 * verdict.confidence:g} %{shared}"
     rows = f"{verdict.rows:,} rows, {verdict.contexts:,} contexts"
+    beside = verdict.beside
     found = [
         f"{verdict.status.upper()}: {question(verdict)}",
         f"  {verdict.reason}",
         f"  {verdict.metric:10} {values}",
         f"  lift       {lift(verdict.lift)}; {holds}",
+        *([] if beside is None else [f"  beside     {beside_line(beside)}"]),
         f"  method     {METHODS[verdict.method]}",
         f"  support    {rows}; weigh as much as {support.ess:,.0f}; {weight}",
         f"  ceiling    {ceiling.needed:.4f} needed; {best}, {reachable}",

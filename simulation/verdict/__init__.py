@@ -4,10 +4,11 @@ from .bounds import LOGGED
 from .holdout import judge_holdout
 from .judge import judge, judge_all
 from .log import JudgedLog, judged_log
-from .result import Bound, Ceiling, MoreData, Support, Verdict
+from .result import Beside, Bound, Ceiling, MoreData, Support, Verdict
 
 __all__ = [
     "LOGGED",
+    "Beside",
     "Bound",
     "Ceiling",
     "JudgedLog",

@@ -71,6 +71,7 @@ def cohorts(choices: Iterable[LoggedChoice], metric: Metric = "success") -> Judg
     )
     arm: list[int] = []
     value: list[float] = []
+    other: list[float] = []
     pmf: list[tuple[float, float]] = []
     ids: list[str] = []
     without = 0
@@ -84,6 +85,8 @@ def cohorts(choices: Iterable[LoggedChoice], metric: Metric = "success") -> Judg
         elif share:
             arm.append(int(row.reason == "holdout"))
             value.append(float(worth))
+            beside = row.success if metric == "reward" else row.reward
+            other.append(float("nan") if beside is None else float(beside))
             pmf.append((1.0 - share, share))
             ids.append(row.decision_id)
     if held is None or not any(arm) or all(arm):
@@ -105,7 +108,7 @@ def cohorts(choices: Iterable[LoggedChoice], metric: Metric = "success") -> Judg
         cells=("all",),
         decision_ids=tuple(ids),
     )
-    return JudgedLog(data, ({},), metric, without_metric=without)
+    return JudgedLog(data, ({},), metric, without_metric=without, beside=np.array(other))
 
 
 def _share(row: LoggedChoice, known: float | None) -> float | None:

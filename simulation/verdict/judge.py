@@ -22,14 +22,14 @@ from ..offpolicy.log_tests import chi_square
 from .bounds import LOGGED, Bounds, CellBounds, Policy, bounds_for, method_for, weights
 from .breakdown import by_arm, by_context
 from .log import JudgedLog
-from .result import Bound, Ceiling, MoreData, Status, Support, Verdict
+from .result import Beside, Bound, Ceiling, MoreData, Status, Support, Verdict
 
 __all__ = ["judge", "judge_all"]
 
 Floats = npt.NDArray[np.float64]
 
 _RATIO_MAX = 10.0
-_RATIO_STEPS = 24
+_RATIO_STEPS = 17
 _ESS_MIN = 50.0
 _OUTSIDE_MAX = 0.01
 _MISMATCH, _VARIANCE_MIN = 1e-6, 25.0
@@ -143,6 +143,7 @@ def judge(
         support,
         ceiling,
         more,
+        _beside(log, policy, second, level, adaptive=learned),
         by_context(log, bounds, policy, second, factor, level),
         by_arm(log, policy),
         _warnings(log, support, ceiling, contradiction, baseline, learned=learned, asked=adaptive),
@@ -257,6 +258,18 @@ def _lift(
     return Bound(
         value, _RATIO_MAX - 1.0 if least is None else least - 1.0, None if most is None else most - 1.0
     )
+
+
+def _beside(log: JudgedLog, policy: Policy, second: Policy, level: float, *, adaptive: bool) -> Beside | None:
+    """The other metric's values and lift, on the rows that have it."""
+    other = log.other()
+    if other is None or not all(weights(other, one).any() for one in (policy, second)):
+        return None
+    method = method_for(other, second, adaptive=adaptive)
+    bounds = bounds_for(other, method, second)
+    target, reference = _value(bounds, policy, level), _value(bounds, second, level)
+    lift = _lift(bounds, policy, second, level, target, reference)
+    return Beside(other.metric, len(other), method, target, reference, lift)
 
 
 def _ceiling(log: JudgedLog, bounds: Bounds, level: float, factor: float, reference: Bound) -> Ceiling:
@@ -396,4 +409,4 @@ def _warnings(
         found.append(f"{log.without_metric:,} decisions without a {log.metric} are left out")
     if log.held_out:
         found.append(f"{log.held_out:,} decisions of the holdout cohort are left out; see evaluate --holdout")
-    return (*found, *log.notes)
+    return tuple(found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
@@ -36,7 +36,7 @@ class JudgedLog:
     contexts : the C distinct contexts. eligible : the arms that could be chosen in each; None for all. Rows
         with other arms to choose from count as another context. metric : what is judged.
     without_metric : rows that have none, left out. held_out : rows of a holdout cohort, left out: they are no
-        evidence about the policy that logs.
+        evidence about the policy that logs. beside (n,) : the other metric's value, NaN where there is none.
     """
 
     data: LoggedData
@@ -45,7 +45,7 @@ class JudgedLog:
     eligible: tuple[tuple[str, ...] | None, ...] = (None,)
     without_metric: int = 0
     held_out: int = 0
-    notes: tuple[str, ...] = field(default=())
+    beside: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.data)
@@ -136,7 +136,19 @@ class JudgedLog:
 
     def part(self, first: int, last: int) -> JudgedLog:
         """The rows first … last − 1, with the same contexts and arms; what was left out stays counted."""
-        return replace(self, data=self.data.take(np.arange(first, last)))
+        beside = None if self.beside is None else self.beside[first:last]
+        return replace(self, data=self.data.take(np.arange(first, last)), beside=beside)
+
+    def other(self) -> JudgedLog | None:
+        """The rows that have the other metric, judged by it; None without any."""
+        if self.beside is None:
+            return None
+        known = ~np.isnan(self.beside)
+        if not known.any():
+            return None
+        other: Metric = "reward" if self.metric == "success" else "success"
+        data = self.data.take(known).with_reward(self.beside[known])
+        return replace(self, data=data, metric=other, beside=None)
 
 
 def judged_log(
@@ -153,6 +165,7 @@ def judged_log(
     """
     rows: list[LoggedChoice] = []
     values: list[float] = []
+    others: list[float | None] = []
     numbers: dict[tuple[object, ...], int] = {}
     allowed: list[tuple[str, ...] | None] = []
     contexts: list[Mapping[str, Any]] = []
@@ -171,6 +184,7 @@ def judged_log(
             continue
         rows.append(choice)
         values.append(float(value))
+        others.append(choice.success if metric == "reward" else choice.reward)
         key = choice.eligible, *sorted((name, repr(item)) for name, item in choice.context.items())
         if key not in numbers:
             numbers[key] = len(contexts)
@@ -214,7 +228,8 @@ def judged_log(
         decision_ids=tuple(row.decision_id for row in rows),
         partly_known=True,
     )
-    return JudgedLog(data, tuple(contexts), metric, tuple(allowed), without, held_out)
+    beside = np.array([np.nan if value is None else float(value) for value in others])
+    return JudgedLog(data, tuple(contexts), metric, tuple(allowed), without, held_out, beside)
 
 
 def in_order(choices: Iterable[LoggedChoice]) -> list[LoggedChoice]:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from math import isfinite
 from typing import Any, Literal, TypeAlias
 
-__all__ = ["ArmPart", "Bound", "Ceiling", "ContextPart", "MoreData", "Status", "Support", "Verdict"]
+__all__ = ["ArmPart", "Beside", "Bound", "Ceiling", "ContextPart", "MoreData", "Status", "Support", "Verdict"]
 
 Status: TypeAlias = Literal["met", "not met", "not enough evidence", "not supported"]
 Reachable: TypeAlias = Literal["yes", "doubtful", "no"]
@@ -70,6 +70,21 @@ class MoreData:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """The other metric, beside the one that is judged: shown, and no part of the claim.
+
+    rows : those that have it. method : see ``Verdict``.
+    """
+
+    metric: str
+    rows: int
+    method: str
+    target: Bound
+    reference: Bound
+    lift: Bound
+
+
+@dataclass(frozen=True, slots=True)
 class ContextPart:
     """One context: rows, and the estimates there; not corrected for looking at many contexts."""
 
@@ -125,6 +140,7 @@ class Verdict:
     support: Support
     ceiling: Ceiling
     more: MoreData | None
+    beside: Beside | None
     by_context: tuple[ContextPart, ...]
     by_arm: tuple[ArmPart, ...]
     warnings: tuple[str, ...]

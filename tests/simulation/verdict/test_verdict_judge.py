@@ -136,6 +136,22 @@ def test_composite_rewards_are_bet_on_and_never_wilson(logged: Logs) -> None:
     assert of(log, "b", adaptive=True).method == "empirical_bernstein_sequence"
 
 
+def test_the_other_metric_stands_beside_and_claims_nothing(logged: Logs) -> None:
+    rows = [row._replace(reward=0.5) for row in logged(900, CLEAR)]
+    rows[7] = rows[7]._replace(reward=None)
+    found = of(judged_log(rows), "b")
+    assert found.status == "met"
+    assert found.beside is not None
+    assert (found.beside.metric, found.beside.rows, found.beside.method) == ("reward", 899, "betting")
+    assert found.beside.lift.value == pytest.approx(0.0, abs=0.1)
+    other = of(judged_log(rows, "reward"), "b")
+    assert other.status != "met"
+    assert other.beside is not None
+    assert other.beside.metric == "success"
+    alone = of(judged_log([row._replace(reward=None) for row in rows]), "b")
+    assert alone.beside is None
+
+
 def test_numeric_contexts_are_no_cells(logged: Logs) -> None:
     rows = [row._replace(context={"size": float(i)}) for i, row in enumerate(logged(400, CLEAR))]
     log = judged_log(rows)
