@@ -8,9 +8,19 @@ from typing import Any
 
 import pytest
 
-from nyx_learning import BanditSpec, ContextSchema, Flag, LearningEngine, RewardSpec
+from nyx_learning import (
+    BanditSpec,
+    ContextSchema,
+    Flag,
+    LearningEngine,
+    PolicySpec,
+    RewardSpec,
+    Strategy,
+)
 from nyx_learning.errors import InputInvalid, RewardTooLate, SpecInvalid
+from nyx_learning.features.monitors import Monitors
 from nyx_learning.persistence.retention import Retained, retain
+from nyx_learning.rewards import ReferenceTimes
 
 Contexts = Callable[[int], dict[str, Any]]
 LONG = 90 * 86_400.0
@@ -209,8 +219,6 @@ async def test_every_encoding_in_use_has_a_base_and_a_new_one_is_refused(
 async def test_reference_times_are_never_dropped(
     open_engine: Any, sql: Any, spec: BanditSpec, contexts: Contexts
 ) -> None:
-    from nyx_learning.rewards import ReferenceTimes
-
     engine = await open_engine(spec)
     await work(engine, contexts, range(3))
     adoption = await engine.adopt_references(ReferenceTimes.from_dict(ReferenceTimes().to_dict()))
@@ -220,6 +228,46 @@ async def test_reference_times_are_never_dropped(
     assert (await open_engine(spec))._store is not None
     report = await engine.verify()
     assert report.ok, report.first_divergence
+
+
+async def test_epochs_of_monitors_stand_behind_retention(
+    open_engine: Any, sql: Any, spec: BanditSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Monitors hold the rows that they still read; an epoch that began before the base goes on behind it."""
+    for name in ("_POLL_S", "_AGAIN_S", "_SAVED_S"):
+        monkeypatch.setattr(f"nyx_learning.service.monitoring.{name}", 0.02)
+    watched = BanditSpec(
+        "watched",
+        [Strategy("direct"), Strategy("parallel")],
+        policy=PolicySpec("uniform"),
+        monitors=Monitors(context=False, duration=False),
+        bucket_rows=16,
+        seed=5,
+    )
+    engine = await open_engine(watched)
+    for i in range(200):
+        decision = await engine.select_arm({}, f"w-{i}")
+        high = 0.7 if decision.arm_id == "parallel" else 0.9 * (i < 120)
+        await engine.update_reward(decision, reward=high if i % 2 else max(0.0, high - 0.2))
+    epochs = "SELECT seq FROM nyx.log WHERE kind = 'epoch' ORDER BY seq"
+    async with asyncio.timeout(30):
+        while not (events := await sql(epochs)):  # noqa: ASYNC110 (polling what the leader writes)
+            await asyncio.sleep(0.02)
+    (told,) = await drop(engine)
+    assert (told.base_seq, told.held_by) == (0, "hold")  # so few rows are all remembered
+    await sql("UPDATE nyx.hold SET seq = 150")
+    (told,) = await drop(engine)
+    assert (told.base_seq, told.held_by) == (150, "hold")
+    assert await sql(epochs) == events
+    report = await engine.verify()
+    assert report.ok, report.first_divergence
+    await sql("DELETE FROM nyx.sums")
+    await sql("DELETE FROM nyx.checkpoint")
+    again = await open_engine(watched)
+    await again._replica.catch_up()
+    await engine._replica.catch_up()
+    assert again._learner.sums.epochs == engine._learner.sums.epochs != [0, 0]
+    assert again._learner.sums.digest() == engine._learner.sums.digest()
 
 
 async def test_whole_months_go_where_all_bandits_agree(
