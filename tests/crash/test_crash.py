@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def runs() -> dict[str | None, dict[str, Any]]:
     """One run with everything: a process of its own, because it forks and kills."""
     command = [sys.executable, "-m", "tests.crash", "--kills", "10", "--seed", "3", "--mutants", "--json"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
     assert done.stdout, done.stderr
     return {run["mutant"]: run for run in json.loads(done.stdout)["runs"]}
 

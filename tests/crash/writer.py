@@ -68,7 +68,14 @@ class _Writer:
             MUTANTS[order.mutant].apply()
         while True:
             try:
-                self._engine = await LearningEngine.open(SPEC, order.dsn, patience_s=_PATIENCE_S)
+                # Whatever is answered is stored: spooling would answer before.
+                self._engine = await LearningEngine.open(
+                    SPEC,
+                    order.dsn,
+                    patience_s=_PATIENCE_S,
+                    fail_open=False,
+                    spool=order.stop.parent / "spool",
+                )
                 break
             except DatabaseUnavailable:
                 await asyncio.sleep(0.02)
