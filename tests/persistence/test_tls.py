@@ -160,5 +160,5 @@ async def test_limits_are_set(database_dsn: str) -> None:
     )
     for dsn, expected in ((database_dsn, "1min"), (f"{database_dsn}&statement_timeout=5s", "5s")):
         pool = await connect(dsn, connections=1)
-        assert tuple(await pool.fetchrow(look)) == (expected, "1min")
+        assert tuple((await pool.fetch(look))[0]) == (expected, "1min")
         await close_pool(pool)

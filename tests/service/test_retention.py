@@ -284,10 +284,10 @@ async def test_whole_months_go_where_all_bandits_agree(
     (told,) = await drop(one, now=then)  # the other bandit's rows stand in the same partitions
     assert (told.months, told.decisions) == ((), 10)
     assert await sql(parts) == [before]
-    told = await drop(one, two, now=then)
+    both = await drop(one, two, now=then)
     (month,) = await sql("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM')")
-    assert [t.months for t in told] == [(), month]
-    assert [t.decisions for t in told] == [0, 10]
+    assert [told.months for told in both] == [(), month]
+    assert [told.decisions for told in both] == [0, 10]
     assert (await sql(parts))[0][0] < before[0]
     for engine in (one, two):
         assert (await engine.verify()).ok
