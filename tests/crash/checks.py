@@ -44,6 +44,8 @@ class Counts:
     acknowledged_decisions: int = 0
     unacknowledged_rows: int = 0
     states: int = 0
+    spooled_decisions: int = 0
+    spooled_reports: int = 0
     refused_or_repeated: int = 0
 
 
@@ -58,6 +60,8 @@ class _Journals:
     decided: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     told: list[Note] = field(default_factory=list)
     abandoned: set[str] = field(default_factory=set)
+    spooled_decisions: list[Note] = field(default_factory=list)
+    spooled_reports: list[Note] = field(default_factory=list)
     states: list[tuple[int, str]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
@@ -80,6 +84,10 @@ class _Journals:
             self.told.append(note)
         elif what == "abandoned":
             self.abandoned.add(note["id"])
+        elif what == "spooled_decision":
+            self.spooled_decisions.append(note)
+        elif what == "spooled_report":
+            self.spooled_reports.append(note)
         elif what == "state":
             self.states.append((note["seq"], note["totals"]))
         elif what == "failed":
@@ -144,11 +152,18 @@ class Checks:
                     "SELECT * FROM nyx.log WHERE bandit = $1 ORDER BY seq, decision_id, kind", SPEC.name
                 )
                 decisions = await connection.fetch(
-                    "SELECT decision_id, digest, arm_id, context FROM nyx.decision WHERE bandit = $1",
+                    "SELECT decision_id, digest, arm_id, propensity, state_seq, context FROM nyx.decision"
+                    " WHERE bandit = $1",
                     SPEC.name,
                 )
                 last = await connection.fetchval(
                     "SELECT last_seq FROM nyx.bandit WHERE bandit = $1", SPEC.name
+                )
+                apart = await connection.fetch(
+                    "SELECT decision_id, decision FROM nyx.conflict WHERE bandit = $1", SPEC.name
+                )
+                unlearned = await connection.fetch(
+                    "SELECT DISTINCT decision_id FROM nyx.unlearned WHERE bandit = $1", SPEC.name
                 )
         finally:
             await connection.close()
@@ -158,6 +173,8 @@ class Checks:
         self._check_reports(rows, self._journals.told[:told], abandoned)
         self._check_states(rows, states)
         self._check_sums(rows, decisions, self._journals.told[:told])
+        if alone:
+            self._check_spooled(rows, decisions, apart, {row["decision_id"] for row in unlearned})
         self.found += [f"unexpected: {error}" for error in self._journals.failures]
         self.counts = Counts(
             len(rows),
@@ -166,6 +183,8 @@ class Checks:
             len(decided),
             self.counts.unacknowledged_rows,
             len(states),
+            len(self._journals.spooled_decisions),
+            len(self._journals.spooled_reports),
             sum(not note["applied"] for note in self._journals.told[:told]),
         )
         if whole and not self.found:
@@ -220,6 +239,25 @@ class Checks:
         ]
         known = {(note["id"], note["kind"], note["revision"]) for note in told}
         self.counts.unacknowledged_rows = len(stored.keys() - known)
+
+    def _check_spooled(
+        self, rows: list[Any], decisions: list[Any], apart: list[Any], unlearned: set[str]
+    ) -> None:
+        """What was spooled is stored by the end, or kept apart where another process was first."""
+        made: dict[str, list[Any]] = defaultdict(list)
+        for row in decisions:
+            made[row["decision_id"]].append([row["arm_id"], row["propensity"], row["state_seq"]])
+        for row in apart:
+            document = json.loads(row["decision"])
+            made[row["decision_id"]].append([document["arm"], document["propensity"], document["state_seq"]])
+        for note in self._journals.spooled_decisions:
+            if note["made"] not in made[note["id"]]:
+                self.found.append(f"decision {note['id']}: spooled as {note['made']}, and not stored")
+        stored = {(row["decision_id"], row["kind"], row["revision"]): _content(row) for row in rows}
+        for note in self._journals.spooled_reports:
+            key = (note["id"], note["kind"], note["revision"])
+            if stored.get(key) != canonical_json(note["content"]) and note["id"] not in unlearned:
+                self.found.append(f"{key}: spooled, and neither in the log nor kept apart")
 
     def _check_states(self, rows: list[Any], states: list[tuple[int, str]]) -> None:
         """A process's memory is the fold of the rows up to the number that it names."""

@@ -19,13 +19,14 @@ from typing import Any, Self
 
 import asyncpg
 
+from nyx_learning import LearningEngine
 from nyx_learning.errors import DatabaseUnavailable
 from nyx_learning.persistence.database import close_pool, connect
 from nyx_learning.persistence.embedded import EmbeddedServer, start
 from nyx_learning.persistence.embedded.supervisor import postmaster_pid
 from tests.crash.checks import Checks
 from tests.crash.mutants import MUTANTS
-from tests.crash.traffic import fork_of
+from tests.crash.traffic import SPEC, fork_of
 from tests.crash.writer import Order, write
 
 __all__ = ["Plan", "Report", "Site", "crash"]
@@ -34,6 +35,7 @@ _KINDS = {"writer": 6, "all_writers": 2, "postmaster": 4, "backend": 2, "server"
 """What is killed, and how often in 20."""
 _STOP_S = 60.0
 _PROGRESS_S = 5.0
+_ADOPTED_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,8 @@ class Plan:
     """How much of what.
 
     ``between_s`` : from one kill to the next; ``between_calls`` : and up to so many calls are answered, on a
-    busy machine as on an idle one. ``whole_every`` : so many kills between two checks that re-derive all.
+    busy machine as on an idle one. ``fail_open`` : how many of the writers spool. ``whole_every`` : so many
+    kills between two checks that re-derive all.
     """
 
     kills: int
@@ -49,6 +52,7 @@ class Plan:
     writers: int = 3
     between_s: tuple[float, float] = (0.05, 0.4)
     between_calls: int = 30
+    fail_open: int = 1
     mutant: str | None = None
     whole_every: int = 20
 
@@ -146,6 +150,8 @@ class _Run:
                 self._check(whole=report.kills % plan.whole_every == 0)
             self._end()
             if not report.found:
+                self._site.revive()
+                asyncio.run(self._flush())
                 # From the start, with nothing remembered of the checks before.
                 self._checks = Checks(self._dsn, self._folder)
                 self._check(whole=True, alone=True)
@@ -179,7 +185,18 @@ class _Run:
         life = self._lives[number]
         self._lives[number] += 1
         journal = self._folder / f"{number}-{life}.jsonl"
-        order = Order(self._dsn, journal, self._stop, self._plan.seed, number, life, self._plan.mutant)
+        plan = self._plan
+        order = Order(
+            self._dsn,
+            journal,
+            self._stop,
+            plan.seed,
+            number,
+            life,
+            plan.mutant,
+            number >= plan.writers - plan.fail_open and plan.mutant is None,
+            self._folder / "spool",
+        )
         process = self._site.context.Process(target=write, args=(order,), daemon=True)
         process.start()
         return process
@@ -234,6 +251,19 @@ class _Run:
                 # have answered a moment longer, and its supervisor have given up behind that.
                 time.sleep(0.05)
                 self._site.revive()
+
+    async def _flush(self) -> None:
+        """Adopt what killed writers have spooled, as any engine does, and wait until it is stored."""
+        if not self._plan.fail_open or self._plan.mutant is not None:
+            return
+        async with await LearningEngine.open(SPEC, self._dsn, spool=self._folder / "spool") as engine:
+            deadline = time.monotonic() + _STOP_S
+            await asyncio.sleep(_ADOPTED_S)
+            while engine.health().spool.records and time.monotonic() < deadline:  # noqa: ASYNC110 (told to nobody)
+                await asyncio.sleep(0.05)
+            left = engine.health().spool.records
+        if left:
+            self._report.found.append(f"{left} records are left in the spool")
 
     def _end(self) -> None:
         """Let the writers finish in good order."""

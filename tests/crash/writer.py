@@ -38,7 +38,11 @@ warm_up([SPEC.policy.name], staged=False)  # once, in the process that the write
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What one writer is to do. ``stop`` : the file whose appearance ends it in good order."""
+    """What one writer is to do.
+
+    ``stop`` : the file whose appearance ends it in good order. ``fail_open`` : it takes decisions and
+    receipts that wait in the spool for an answer; else only what is stored is one.
+    """
 
     dsn: str
     journal: Path
@@ -47,6 +51,8 @@ class Order:
     writer: int
     life: int
     mutant: str | None
+    fail_open: bool
+    spool: Path
 
 
 def write(order: Order) -> None:
@@ -68,13 +74,12 @@ class _Writer:
             MUTANTS[order.mutant].apply()
         while True:
             try:
-                # Whatever is answered is stored: spooling would answer before.
                 self._engine = await LearningEngine.open(
                     SPEC,
                     order.dsn,
                     patience_s=_PATIENCE_S,
-                    fail_open=False,
-                    spool=order.stop.parent / "spool",
+                    fail_open=order.fail_open,
+                    spool=order.spool,
                 )
                 break
             except DatabaseUnavailable:
@@ -120,7 +125,7 @@ class _Writer:
                 await self._all(self._report(number, 2, corrects=0) for _ in range(again))
             elif action < 0.97:
                 await self._all(self._retract(number) for _ in range(again))
-            elif self._mine:
+            elif self._mine and not self._order.fail_open:  # of a spooled one nobody hears
                 await self._abandon(rng.choice(self._mine))
 
     async def _all(self, calls: Any) -> None:
@@ -131,7 +136,11 @@ class _Writer:
         self._journal.note("select", id=key)
         decision = await self._try(self._engine.select_arm(context(number), key))
         if decision is not None:
-            self._journal.acknowledged("decided", id=key, digest=decision.digest)
+            if decision.mode == "normal":
+                self._journal.acknowledged("decided", id=key, digest=decision.digest)
+            elif decision.mode != "memory":  # of that it is said that nothing keeps it
+                made = [decision.arm_id, decision.propensity, decision.state_seq]
+                self._journal.acknowledged("spooled_decision", id=key, made=made)
             self._mine = [*self._mine[-50:], decision]
 
     async def _report(self, number: int, variant: int, corrects: int | None = None) -> None:
@@ -159,7 +168,7 @@ class _Writer:
 
     def _told(self, receipt: Any, kind: str, content: object) -> None:
         self._journal.acknowledged(
-            "told",
+            "told" if receipt.seq else "spooled_report",
             id=receipt.decision_id,
             kind=kind,
             revision=receipt.revision,
