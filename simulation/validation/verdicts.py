@@ -239,12 +239,12 @@ class FalseClaims:
     scene: Scene
     rows: int
     effort: Effort
-    kind: ClassVar[str] = "false claims"
+    kind: ClassVar[str] = "verdict"
 
     @property
     def title(self) -> str:
         """What ``--only`` searches."""
-        return f"{self.kind} verdict {self.method} {self.scene.text} n={self.rows}"
+        return f"{self.kind} {self.method} {self.scene.text} type I error n={self.rows}"
 
     def run(self, *, full: bool) -> Finding:
         """Count them over the replications."""
@@ -285,7 +285,9 @@ class Power:
     @property
     def title(self) -> str:
         """What ``--only`` searches."""
-        return f"{self.kind} verdict {self.method} {self.scene.text} ratio {self.scene.ratio:g} n={self.rows}"
+        return (
+            f"{self.kind} of verdict {self.method} {self.scene.text} ratio {self.scene.ratio:g} n={self.rows}"
+        )
 
     def run(self, *, full: bool) -> Finding:
         """Count the claims; fewer than a binomial number with this chance falls below with .001 fail."""
@@ -328,7 +330,7 @@ class HoldoutRows:
     @property
     def title(self) -> str:
         """What ``--only`` searches."""
-        return f"{self.kind} verdict empirical_bernstein_sequence 10% holdout ratio {self.ratio:g}"
+        return f"{self.kind} of verdict empirical_bernstein_sequence 10% holdout ratio {self.ratio:g}"
 
     def run(self, *, full: bool) -> Finding:
         """The .8 quantile of the row at which the bound is first above 0."""

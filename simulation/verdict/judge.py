@@ -28,6 +28,8 @@ __all__ = ["judge", "judge_all"]
 
 Floats = npt.NDArray[np.float64]
 
+_UNREACHABLE = 0.1
+"""Share of the error of "not met" that goes to finding that nothing could be so much better."""
 _RATIO_MAX = 10.0
 _RATIO_STEPS = 17
 _ESS_MIN = 50.0
@@ -113,10 +115,10 @@ def judge(
     if not isinstance(second, str):
         _support(log, second, f"baseline {baseline}")
     estimate, low = bounds.low(1.0, policy, factor, second, level)
-    _, below = bounds.low(factor, second, 1.0, policy, level)
+    _, below = bounds.low(factor, second, 1.0, policy, level * (1.0 - _UNREACHABLE))
     contrast = Bound(estimate, low, -below)
     target, reference = _value(bounds, policy, level), _value(bounds, second, level)
-    ceiling = _ceiling(log, bounds, level, factor, reference)
+    ceiling = _ceiling(log, bounds, second, level, factor, reference)
     contradiction = _contradiction(log)
     status, reason = _status(contrast, ceiling, contradiction, support, name, baseline, factor)
     more = None
@@ -238,7 +240,7 @@ def _lift(
     def edge(upper: bool) -> float | None:
         def beyond(ratio: float) -> bool:
             if upper:
-                return bounds.shows(ratio, second, 1.0, policy, level)
+                return bounds.shows(ratio, second, 1.0, policy, level * (1.0 - _UNREACHABLE))
             return not bounds.shows(1.0, policy, ratio, second, level)
 
         low, high = 0.0, _RATIO_MAX
@@ -272,7 +274,10 @@ def _beside(log: JudgedLog, policy: Policy, second: Policy, level: float, *, ada
     return Beside(other.metric, len(other), method, target, reference, lift)
 
 
-def _ceiling(log: JudgedLog, bounds: Bounds, level: float, factor: float, reference: Bound) -> Ceiling:
+def _ceiling(
+    log: JudgedLog, bounds: Bounds, second: Policy, level: float, factor: float, reference: Bound
+) -> Ceiling:
+    share = 0.5 * _UNREACHABLE * level  # of the error of "not met": for each of the two bounds
     arms = len(log.data.arms)
     place = log.cell * arms + log.data.arm
     size = len(log.contexts) * arms
@@ -290,11 +295,12 @@ def _ceiling(log: JudgedLog, bounds: Bounds, level: float, factor: float, refere
         means = (total + np.maximum(fixed, 0.0)) / (count + 1.0)
         oracle = float(shares @ np.where(count > 0, means, -1.0).max(axis=1))
         if isinstance(bounds, CellBounds):
-            upper = beta.ppf(1.0 - level / size, total + 1.0, np.maximum(count - total, 0.5))
+            upper = beta.ppf(1.0 - share / size, total + 1.0, np.maximum(count - total, 0.5))
             upper = np.where(total < count, upper, 1.0)
             highest = float(shares @ upper.max(axis=1))
     needed = factor * (reference.value or 0.0)
-    least = factor * (reference.low or 0.0)
+    nothing: Policy = np.zeros((len(log.contexts), arms))
+    least = factor * bounds.low(1.0, second, 0.0, nothing, share)[1]
     reachable = "no" if least > highest else ("yes" if oracle >= needed else "doubtful")
     return Ceiling(log.data.arms[best], float(fixed[best]), oracle, highest, needed, reachable)  # type: ignore[arg-type]
 

@@ -115,16 +115,17 @@ class JudgedLog:
 
     @cached_property
     def pmf_by_context(self) -> Floats:
-        """The logging pmf of each context (C, K), for a fixed logging policy.
+        """The logging pmf of each context (C, K), for a fixed logging policy (its mean over rows).
 
         Without logged pmfs it is put together from the propensities of chosen arms; 0 where none was chosen.
         """
         table = np.zeros((len(self.contexts), len(self.data.arms)))
-        if self.data.logging is not None:
-            table[self.cell] = self.data.logging
-        else:
+        if self.data.logging is None:
             table[self.cell, self.data.arm] = self.propensity
-        return table
+            return table
+        np.add.at(table, self.cell, self.data.logging)
+        rows = np.bincount(self.cell, minlength=len(self.contexts))
+        return np.asarray(table / np.maximum(rows, 1)[:, None], np.float64)
 
     @cached_property
     def whole(self) -> bool:
