@@ -1,6 +1,9 @@
 """Least privilege, with real roles: a reader reads, a writer appends, and only the owner removes."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -8,6 +11,7 @@ import pytest
 
 from nyx_learning import BanditSpec, Outcome
 from nyx_learning.errors import DatabaseRefused, DatabaseUnavailable
+from nyx_learning.features.monitors import Monitors
 from nyx_learning.persistence.database import reaching
 from nyx_learning.persistence.migrations import grant_roles, migrate
 from nyx_learning.persistence.retention import retain
@@ -84,6 +88,34 @@ async def test_an_engine_needs_no_more_than_a_writers_rights(
         await retain([engine._store], 0.0, now=1e10)
     assert "InsufficientPrivilegeError" in caught.value.found
     assert (await engine.verify()).ok
+
+
+async def test_monitors_and_imports_need_no_more(
+    owner: asyncpg.Connection,
+    database_dsn: str,
+    open_engine: Any,
+    spec: BanditSpec,
+    contexts: Contexts,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("_POLL_S", "_AGAIN_S", "_SAVED_S"):
+        monkeypatch.setattr(f"nyx_learning.service.monitoring.{name}", 0.02)
+    dsn = as_role(database_dsn, "nyx_writer")
+    engine = await open_engine(replace(spec, monitors=Monitors()), dsn)
+    for i in range(6):
+        await engine.update_reward(await engine.select_arm(contexts(i), f"wf-{i}"), reward=0.5)
+    async with asyncio.timeout(30):
+        while not await owner.fetchval("SELECT max(seq) FROM nyx.monitoring"):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    assert await owner.fetchval("SELECT count(*) FROM nyx.hold") == 1
+    await engine.export_log(tmp_path / "log.jsonl")
+    other = await open_engine(replace(spec, name="other"), dsn)
+    lines = (tmp_path / "log.jsonl").read_text().replace('"orchestration"', '"other"')
+    (tmp_path / "other.jsonl").write_text(lines)
+    await other.import_log(tmp_path / "other.jsonl")
+    assert await other.counts() == {"decisions": 6, "rewards": 6, "abandoned": 0}
+    assert (await other.verify()).ok
 
 
 async def refused(dsn: str, role: str, statements: list[str]) -> None:
