@@ -9,7 +9,7 @@ from the rewards and must equal the stored ones. (Deriving the pmfs anew, and re
 is left to ``verify``, because a later version may read the sums otherwise.)
 
 A row of history stands among the rewards, with its context and arm in the place of a decision. So does an
-event of the monitors, as ``{"event": {…}}``: a document that has one is of version 3.
+event of the monitors, as ``{"event": {…}}``: the document of a bandit that has monitors is of version 3.
 
 Version 1 had no rows but whole first reports, and not their outcomes; it is still read.
 """
@@ -44,7 +44,7 @@ Row: TypeAlias = Receipt | RewardRow | HistoryRow | EventRow
 """A numbered row of the ledger."""
 
 _FORMAT = "nyx-learning/bandit"
-_VERSION, _WITH_EVENTS = 2, 3
+_VERSION, _WATCHED = 2, 3
 _READ = (1, 2, 3)
 _KINDS = (REPORT, EXPIRY, ABANDONMENT, RETRACTION)
 _ROW_FIELDS: Mapping[str, Any] = {
@@ -87,7 +87,7 @@ def write(content: Content) -> str:
         ],
         "sums": content.sums.to_dict(),
     }
-    version = _WITH_EVENTS if content.events else _VERSION
+    version = _VERSION if content.spec.monitors is None else _WATCHED
     return canonical_json({"format": _FORMAT, "version": version, "checksum": digest(body), "content": body})
 
 
