@@ -38,9 +38,9 @@ def read(name: str) -> JudgedLog:
     return judged_log(rows)
 
 
-def uniform(log: JudgedLog, **more: bool) -> Verdict:
+def uniform(log: JudgedLog) -> Verdict:
     shape = (len(log.contexts), len(log.data.arms))
-    return judge(log, np.full(shape, 1.0 / shape[1]), name="uniform", **more)
+    return judge(log, np.full(shape, 1.0 / shape[1]), name="uniform")
 
 
 def test_the_uniform_log_says_that_uniform_is_no_better_than_itself() -> None:
