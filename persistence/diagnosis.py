@@ -114,7 +114,7 @@ async def _migrations(connection: Connection) -> list[Finding]:
     if not missing:
         return [Finding("migrations", "ok", f"all {len(known)} applied, unchanged")]
     names = ", ".join(f"{migration.number:04d}_{migration.name}" for migration in missing)
-    fix = "open an engine once with a role that owns the schema: it applies them"
+    fix = "nyx-learning migrate, with a role that owns the schema"
     return [Finding("migrations", "warn" if rows else "fail", f"not applied: {names}", fix)]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-import time as clock
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,11 @@ from typing import Any
 import asyncpg
 
 from ..persistence.diagnosis import Finding, examine
+from ..persistence.spool_survey import survey_spool
 
 __all__ = ["Diagnosis", "examine_database", "examine_spool"]
 
 _TIMEOUT_S = 10.0
-_OLD_S = 60.0
-_PRIVATE = 0o700
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,25 +70,27 @@ async def examine_database(dsn: str, spool: Path | None = None) -> Diagnosis:
 
 
 def examine_spool(folder: Path) -> list[Finding]:
-    """Look at the files that wait to be written to the database."""
+    """Look at what waits to be written to the database."""
     if not folder.exists():
         return [Finding("spool", "ok", "no folder: nothing was ever spooled")]
-    files = [path.stat() for path in sorted(folder.rglob("*")) if path.is_file()]
-    size = sum(status.st_size for status in files)
     mode = stat.S_IMODE(folder.stat().st_mode)
     if mode & 0o077:
         fix = f"chmod 0700 {folder}: contexts and outcomes are nobody else's business"
         return [Finding("spool", "fail", f"{folder} may be read by others (mode {mode:04o})", fix)]
-    if not os.access(folder, os.W_OK | os.X_OK):
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         return [
-            Finding(
-                "spool", "fail", f"{folder} cannot be written", f"give this user the folder: chown {folder}"
-            )
+            Finding("spool", "fail", f"{folder} cannot be used", f"give this user the folder: chown {folder}")
         ]
-    waiting = [status for status in files if status.st_size > 0]
-    told = f"{len(waiting)} files, {size / 1e3:.1f} kB"
-    age = max((clock.time() - status.st_mtime for status in waiting), default=0.0)
-    if age > _OLD_S:
-        fix = "open an engine of the bandit: it takes over what dead processes have left, and writes it"
-        return [Finding("spool", "warn", f"{told}, untouched for up to {age:.0f} s", fix)]
+    try:
+        seen = survey_spool(folder)
+    except OSError as error:
+        told = f"{folder} cannot be read: {error.strerror}"
+        return [Finding("spool", "fail", told, "give this user the folder, or name another")]
+    told = f"{seen.living} files of living processes, {seen.records:,} records of ended ones"
+    if seen.damaged_bytes:
+        fix = f"look at the files *.damaged below {folder}: a disk that tears records loses more"
+        return [Finding("spool", "warn", f"{told}, {seen.damaged_bytes:,} damaged bytes put aside", fix)]
+    if seen.records:
+        fix = "open an engine of the bandit: it takes over what ended processes have left, and writes it"
+        return [Finding("spool", "warn", told, fix)]
     return [Finding("spool", "ok", told)]

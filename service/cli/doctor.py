@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ..access import database_address
 from ..doctor import Diagnosis, examine_database
+from ..settings import Settings
 from .output import print_json, print_text
 
 __all__ = ["add_arguments", "run"]
@@ -27,7 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dsn", metavar="DSN", help="Postgres to look at (default: NYX_DATABASE_URL, or the embedded one)"
     )
-    parser.add_argument("--spool", metavar="FOLDER", type=Path, help="folder of the spool to look at")
+    parser.add_argument(
+        "--spool",
+        metavar="FOLDER",
+        type=Path,
+        help="the spool's folder (default: NYX_SPOOL, or in the user's data directory)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -42,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
 async def _examine(args: argparse.Namespace) -> Diagnosis:
     async with database_address(args.dsn) as address:
-        return await examine_database(address, args.spool)
+        return await examine_database(address, args.spool or Settings.read().spool)
 
 
 def _text(found: Diagnosis) -> str:

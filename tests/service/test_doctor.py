@@ -1,7 +1,6 @@
 """``doctor`` tells what is wrong with a database, and changes nothing."""
 
 import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from nyx_learning import BanditSpec
 from nyx_learning.persistence.diagnosis import Finding
 from nyx_learning.persistence.embedded import EmbeddedServer
+from nyx_learning.persistence.spool import Spool
 from nyx_learning.service.cli import main
 from nyx_learning.service.doctor import Diagnosis, examine_database, examine_spool
 
@@ -151,17 +151,30 @@ async def test_a_reader_is_told_what_it_may_not_see(
     assert found["clock"].state == "ok"
 
 
+def spooled(folder: Path, records: int) -> Spool:
+    spool = Spool(folder / "bandit", {"bandit": "x"})
+    for i in range(records):
+        spool.append("decision", f"wf-{i}", {"n": i})
+    return spool
+
+
 def test_a_spool(tmp_path: Path) -> None:
-    spool = tmp_path / "spool"
-    assert examine_spool(spool)[0].state == "ok"
-    spool.mkdir(mode=0o700)
-    assert examine_spool(spool)[0].state == "ok"
-    (spool / "a").write_bytes(b"x" * 10)
-    assert examine_spool(spool)[0].state == "ok"
-    os.utime(spool / "a", (1e9, 1e9))
-    assert examine_spool(spool)[0].state == "warn"
-    spool.chmod(0o755)
-    (finding,) = examine_spool(spool)
+    folder = tmp_path / "spool"
+    assert examine_spool(folder)[0].state == "ok"  # there is none
+    folder.mkdir(mode=0o700)
+    living = spooled(folder, 3)
+    (finding,) = examine_spool(folder)
+    assert (finding.state, finding.found) == ("ok", "1 files of living processes, 0 records of ended ones")
+    living.close()
+    (finding,) = examine_spool(folder)
+    assert (finding.state, finding.found) == ("warn", "0 files of living processes, 3 records of ended ones")
+    # Looking has not taken it from anybody.
+    (left,) = spooled(folder, 0).find()
+    assert len(left.entries) == 3
+    (folder / "bandit" / "a.damaged").write_bytes(b"12345")
+    assert "5 damaged bytes" in examine_spool(folder)[0].found
+    folder.chmod(0o755)
+    (finding,) = examine_spool(folder)
     assert (finding.state, "0755" in finding.found) == ("fail", True)
 
 
