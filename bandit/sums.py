@@ -167,7 +167,7 @@ class Sums:
         The block tells whoever restores the sums that the epoch has begun.
         """
         key = (arm, epoch, seq // self.bucket_rows)
-        if epoch > self.epochs[arm]:
+        if key not in self.blocks:
             self.restore(key, np.zeros(self.width, np.int64))
         return key
 
