@@ -25,7 +25,17 @@ from .check import Check, Effort, Finding, Status
 from .judging import binomial_limit
 from .regret import SEED
 
-__all__ = ["CLAIMS", "FalseClaims", "HoldoutRows", "Power", "Scene", "Simulated", "simulated", "verdicts"]
+__all__ = [
+    "CLAIMS",
+    "FalseClaims",
+    "FamilyClaims",
+    "HoldoutRows",
+    "Power",
+    "Scene",
+    "Simulated",
+    "simulated",
+    "verdicts",
+]
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -361,6 +371,58 @@ class HoldoutRows:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class FamilyClaims:
+    """Five candidates at a true ratio of exactly 1.2: no more logs with *any* false claim than .05 allows.
+
+    share : of the level that each is judged at; 1/5 is what ``judge_all`` does.
+    """
+
+    rows: int
+    share: float
+    effort: Effort
+    kind: ClassVar[str] = "verdict"
+
+    @property
+    def title(self) -> str:
+        """What ``--only`` searches."""
+        return f"{self.kind} mover_wilson any of 5 candidates type I error n={self.rows}"
+
+    def run(self, *, full: bool) -> Finding:
+        """Count logs in which one of the arms 1 … 5 is claimed to beat arm 0."""
+        size, arms = self.effort.of(full=full), 6
+        means = np.array([[0.5, *[0.5 * FACTOR] * 5]])
+        pmf = np.empty((self.rows, arms))
+        context, arm = np.empty(self.rows, np.int64), np.empty(self.rows, np.int64)
+        value = np.empty(self.rows)
+        contrasts = np.eye(arms)[1:] - FACTOR * np.eye(arms)[:1]
+        count = 0
+        for r in range(size):
+            key = key_of(SEED, r, self.title)
+            write_log(UNIFORM, means, means, 0, 1, 0.0, *key, pmf, context, arm, value)
+            counted = cells.cells_of(context, arm, value, 1, arms)
+            level = LEVEL * self.share
+            count += any(cells.lower_bound(counted, c[None, :], level)[1] > 0.0 for c in contrasts)
+        limit, alarm = binomial_limit(size, LEVEL)
+        rate = count / size
+        return Finding(
+            self.kind,
+            "mover_wilson",
+            "uniform log, 6x1, 0/1, vs baseline arm",
+            f"any of 5 candidates, n={self.rows}",
+            "pass" if count < limit else "fail",
+            rate,
+            (rate * (1.0 - rate) / size) ** 0.5,
+            LEVEL,
+            "level",
+            "false claims < binomial limit at .001",
+            alarm,
+            "Bonferroni",
+            size,
+            f"{count} of {size}, {limit} or more would fail",
+        )
+
+
 _ROWS = (100, 300, 1000, 10_000)
 _SEQUENCE = "empirical_bernstein_sequence"
 _PEEKED: tuple[Scene, ...] = (
@@ -395,6 +457,7 @@ def verdicts() -> list[Check]:
                 scene = Scene(logging, "arm", arms=arms, contexts=3)
                 found.append(FalseClaims("mover_wilson", scene, rows, Effort(0, 2000)))
     effort = Effort(0, 2000)
+    found.append(FamilyClaims(1000, 0.2, effort))
     for logging, least in (("uniform", 0.85), ("80% incumbent", 0.25)):
         for against in ("logged", "arm"):
             scene = Scene(logging, against, ratio=1.35, level=0.6)

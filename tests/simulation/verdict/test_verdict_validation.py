@@ -10,6 +10,7 @@ from nyx_learning.simulation.validation.check import Effort
 from nyx_learning.simulation.validation.verdicts import (
     FACTOR,
     FalseClaims,
+    FamilyClaims,
     HoldoutRows,
     Power,
     Scene,
@@ -108,6 +109,15 @@ def test_power_is_counted_and_a_weak_method_fails(monkeypatch: pytest.MonkeyPatc
     assert Power("never", scene, 1000, 0.85, Effort(20, 20)).run(full=False).status == "fail"
     reported = Power("never", scene, 100, 0.0, Effort(5, 5)).run(full=False)
     assert (reported.status, reported.measured, reported.judged) == ("pass", 0.0, "reported only")
+
+
+def test_candidates_that_do_not_share_the_error_claim_too_much() -> None:
+    shared = FamilyClaims(600, 0.2, Effort(120, 120)).run(full=False)
+    assert shared.status == "pass"
+    each = FamilyClaims(600, 1.0, Effort(120, 120)).run(full=False)
+    assert each.status == "fail"
+    assert each.measured is not None
+    assert each.measured > 0.12
 
 
 def test_the_holdouts_need_is_reported() -> None:
