@@ -144,12 +144,14 @@ class Import:
         self.state_seq = last
         """Last row of the log before the import."""
         self._last = last
+        self._staged = self._last_line = 0
 
     async def stage(self, records: Sequence[tuple[Any, ...]]) -> None:
         """Copy a page of records; no line comes twice."""
         await self._connection.copy_records_to_table(
             "nyx_import", schema_name="pg_temp", records=records, columns=_COLUMNS, timeout=_LONG_S
         )
+        self._staged += len(records)
 
     async def finish(self, refuse: Refuse) -> Imported:
         """Write what is staged; ``refuse`` is told of each line that cannot be written.
@@ -162,6 +164,9 @@ class Import:
         for name in ("order_import", "index_import", "analyze_import"):
             await self._connection.execute(query(name), timeout=_LONG_S)
         await self._decisions(done)
+        again = done.decisions < self._staged
+        if again:
+            await self._known(done)
         seq = await self._store.lock(self._connection)
         if [adoption.seq for adoption in self._store.adopted] != [a.seq for a in self.adopted]:
             raise DatabaseUnavailable(
@@ -173,50 +178,51 @@ class Import:
         first = seq + 1
         self._last = seq
         seq = await self._rewards(seq)
-        seq = await self._again(seq, done, refuse)
+        if again:
+            seq = await self._again(seq, done, refuse)
         if seq >= first:
             done.rewards, done.first_seq, done.last_seq = seq - first + 1, first, seq
             await self._connection.execute(query("advance_bandit"), self._store.bandit, seq)
         return done
 
     async def _decisions(self, done: Imported) -> None:
-        place = 0
-        count = await self._connection.fetchval(query("staged_decisions"))
-        while place < count:
+        (staged,) = await self._connection.fetch(query("staged_decisions"))
+        self._last_line = staged["last_line"]
+        for place in range(0, staged["decisions"], _PAGE):
             (row,) = await self._connection.fetch(
                 query("import_decisions"), self._store.bandit, place, place + _PAGE, timeout=_LONG_S
             )
             done.decisions += row["inserted"]
             done.unknown_propensities += row["unknown"]
-            place += _PAGE
         if done.decisions:
             await self._connection.execute(query("count_imported"), self._store.bandit, done.decisions)
 
     async def _rewards(self, seq: int) -> int:
         """Number and append the rewards of new decisions; returns the last number."""
-        line = -1
-        while True:
-            page = await self._connection.fetch(query("imported_rewards"), line, _PAGE, timeout=_LONG_S)
-            if not page:
-                return seq
+        async for page in self._pages("imported_rewards"):
             records = await asyncio.to_thread(_log_records, self._store.bandit, page, seq)
             await self._connection.copy_records_to_table(
                 "log", schema_name="nyx", records=records, columns=_LOG_COLUMNS, timeout=_LONG_S
             )
             seq += len(page)
-            line = page[-1]["line"]
+        return seq
+
+    async def _known(self, done: Imported) -> None:
+        """Set aside the lines that say nothing new: that needs no lock, and may be all of a long file."""
+        async for page in self._pages("imported_again"):
+            decisions, histories = await self._stored(page)
+            known = []
+            for row in page:
+                stored, history = decisions.get(row["decision_id"]), histories.get(row["decision_id"], [])
+                if stored is not None and not _differing(stored, row) and _is_told(row, history):
+                    known.append(row["line"])
+            done.known += len(known)
+            await self._connection.execute(query("set_aside"), known)
 
     async def _again(self, seq: int, done: Imported, refuse: Refuse) -> int:
         """Compare lines with the decisions that are stored, and append the rewards that these lack."""
-        store, connection = self._store, self._connection
-        line = -1
-        while True:
-            page = await connection.fetch(query("imported_again"), line, _PAGE, timeout=_LONG_S)
-            if not page:
-                return seq
-            ids = [row["decision_id"] for row in page]
-            decisions = await store.decisions(ids, connection)
-            histories = await store.histories(connection, ids)
+        async for page in self._pages("imported_again"):
+            decisions, histories = await self._stored(page)
             fresh: list[RewardRow] = []
             for row in page:
                 key = row["decision_id"]
@@ -231,8 +237,18 @@ class Import:
                 seq += 1
                 fresh.append(found.numbered(seq))
                 histories.setdefault(key, []).append(fresh[-1])
-            await store.write_rows(connection, fresh, decisions)
-            line = page[-1]["line"]
+            await self._store.write_rows(self._connection, fresh, decisions)
+        return seq
+
+    async def _pages(self, name: str) -> AsyncIterator[list[Any]]:
+        for line in range(0, self._last_line, _PAGE):
+            if page := await self._connection.fetch(query(name), line, line + _PAGE, timeout=_LONG_S):
+                yield page
+
+    async def _stored(self, page: Sequence[Row]) -> tuple[dict[str, Decision], dict[str, list[RewardRow]]]:
+        ids = [row["decision_id"] for row in page]
+        decisions = await self._store.decisions(ids, self._connection)
+        return decisions, await self._store.histories(self._connection, ids)
 
     async def _reward_lacking(
         self, row: Row, stored: Decision | None, history: Sequence[RewardRow]
@@ -253,7 +269,7 @@ class Import:
                 found=f"another {', '.join(differing)}",
                 fix="give different choices different ids, or remove the line",
             )
-        if row["units"] is None or (history and history[-1].reward == row["reward"]):
+        if _is_told(row, history):
             return None
         store = self._store
         spec = await store.spec(stored.spec_hash, self._connection) or store.own_spec
@@ -291,6 +307,11 @@ def _differing(stored: Decision, row: Row) -> list[str]:
         "eligibility": eligible in (None, stored.eligible),
     }
     return [name for name, same in checks.items() if not same]
+
+
+def _is_told(row: Row, history: Sequence[RewardRow]) -> bool:
+    """Tell whether a line has no reward, or the one that counts."""
+    return row["units"] is None or (bool(history) and history[-1].reward == row["reward"])
 
 
 def _dropped(decision_id: str) -> RewardTooLate:

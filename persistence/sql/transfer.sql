@@ -47,7 +47,8 @@ CREATE UNIQUE INDEX ON pg_temp.nyx_import_order (place);
 ANALYZE pg_temp.nyx_import, pg_temp.nyx_import_order;
 
 -- name: staged_decisions
-SELECT count(*) FROM pg_temp.nyx_import_order;
+SELECT (SELECT count(*) FROM pg_temp.nyx_import_order) AS decisions,
+       (SELECT coalesce(max(line), 0) FROM pg_temp.nyx_import) AS last_line;
 
 -- name: import_decisions
 -- Whose key was free is written. $2 and $3: the places of a page.
@@ -81,12 +82,16 @@ INSERT INTO nyx.counted AS c (bandit, stripe, decisions) VALUES ($1, -2, $2)
 ON CONFLICT (bandit, stripe) DO UPDATE SET decisions = c.decisions + EXCLUDED.decisions;
 
 -- name: imported_rewards
--- A page of what gets a number.
-SELECT * FROM pg_temp.nyx_import WHERE fresh AND units IS NOT NULL AND line > $1 ORDER BY line LIMIT $2;
+-- A page of what gets a number. By a range of lines, not by LIMIT: statistics do not know yet what is fresh, and a plan
+-- that looks at all lines for each page would be chosen.
+SELECT * FROM pg_temp.nyx_import WHERE line > $1 AND line <= $2 AND fresh AND units IS NOT NULL ORDER BY line;
 
 -- name: imported_again
 -- A page of lines whose decision was stored before, or stands further up in the file.
-SELECT * FROM pg_temp.nyx_import WHERE NOT fresh AND line > $1 ORDER BY line LIMIT $2;
+SELECT * FROM pg_temp.nyx_import WHERE line > $1 AND line <= $2 AND NOT fresh ORDER BY line;
+
+-- name: set_aside
+DELETE FROM pg_temp.nyx_import WHERE line = ANY ($1::bigint[]);
 
 -- name: decisions_as_learned
 -- Each decision; by where the reward that counts stands in the sequence, and those without one behind, as they were made.
