@@ -12,10 +12,12 @@ import asyncpg
 import pytest
 
 from nyx_learning import BanditSpec, LearningEngine, Outcome, PolicySpec, RewardSpec
-from nyx_learning.errors import ImportRejected, InputInvalid, LogUnreadable, RewardConflict
+from nyx_learning.errors import DatabaseRefused, ImportRejected, InputInvalid, LogUnreadable, RewardConflict
 from nyx_learning.persistence.database import connect
 from nyx_learning.persistence.embedded import EmbeddedServer
+from nyx_learning.persistence.migrations import grant_roles, migrate
 from nyx_learning.persistence.store import Store
+from nyx_learning.service.exporting import export_log
 from nyx_learning.service.importing import LogRejected, import_log
 from nyx_learning.simulation.interchange import read_log
 
@@ -372,3 +374,29 @@ async def test_an_import_that_is_cancelled_leaves_nothing(
         await importing
     assert (await engine.counts())["decisions"] == 0
     assert (await engine.import_log(path)).decisions == 4000
+
+
+async def test_a_writers_rights_are_enough(
+    open_engine: Any, spec: BanditSpec, contexts: Contexts, tmp_path: Path, database_dsn: str
+) -> None:
+    owner = await asyncpg.connect(database_dsn)
+    await migrate(owner)
+    await grant_roles(owner)
+    try:
+        engine = await open_engine(spec, f"{database_dsn}&options=-crole%3Dnyx_writer")
+        assert (await engine.import_log(history(tmp_path, foreign(contexts, 20)))).decisions == 20
+        reader = await open_store(spec, f"{database_dsn}&options=-crole%3Dnyx_reader")
+        assert (await export_log(reader, tmp_path / "log.jsonl")).lines == 20
+        with pytest.raises(DatabaseRefused):
+            await import_log(reader, [0, 0, 0, 0], history(tmp_path, foreign(contexts, 21)))
+        await reader.pool.close()
+        await engine.close()
+    finally:
+        for role in ("nyx_reader", "nyx_writer"):
+            await owner.execute(f"DROP OWNED BY {role}")
+            await owner.execute(f"DROP ROLE {role}")
+        await owner.close()
+
+
+async def open_store(spec: BanditSpec, dsn: str) -> Store:
+    return Store(await connect(dsn, connections=1), spec)
