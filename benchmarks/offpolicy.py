@@ -1,15 +1,15 @@
 """Off-policy estimation: which estimator errs least, and how long ten million rows take.
 
-    python -m benchmarks.offpolicy [--data FOLDER] [--replications R] [--rows N] [--world WORD]
+    python -m benchmarks.offpolicy [--data FOLDER] [--replications R] [--log-rows L] [--world W] [--blind]
 
-First N rows (10,000,000) in batches of 100,000, made on the way: time, and peak memory of the process.
+First 10,000,000 rows (``--rows``) in batches of 100,000, made on the way: time and peak memory.
 
-Then 1,000 × root mean squared error of each estimator over R logs, in the orchestration world and in
-histories, where the truth is known. The logging policy serves one arm with 40 %, and is else uniform: the
+Then 1,000 × root mean squared error of each estimator over R logs of L rows, in the orchestration world and
+in histories, where the truth is known. The logging policy serves one arm with 40 %, and is else uniform: the
 context's third best by an opinion (truth + noise). The target serves the best by another opinion with 90 %.
-The reward model is linear in the encoded contexts, with effects of each arm: wrong in every world here, as
-models are. It is cross-fitted inside each log. The last column: by how many standard errors the squared
-errors of DR lie below those of IPS and of DM.
+The reward model is linear in the encoded contexts, with effects of each arm; ``--blind``: it does not see the
+contexts, and knows the arms' means only. It is cross-fitted inside each log. The last column: by how many
+standard errors the squared errors of DR lie below those of IPS and of DM.
 
 Against Open Bandit Pipeline: ``python -m benchmarks.peers ope``.
 """
@@ -21,6 +21,7 @@ import resource
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -43,7 +44,6 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 ESTIMATORS = ("ips", "snips", "dm", "dr", "switch_dr", "dr_shrunk")
-ROWS = 2000
 BATCH = 100_000
 POINT = IntervalSpec("none")
 
@@ -67,8 +67,8 @@ def mixed(arm: Integers, share: float, allowed: Floats) -> Floats:
 class Setting:
     """A world, a logging policy, a target policy (context × arm), and the target's true value."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, world: World, rows: int) -> None:
+        self.world, self.rows = world, rows
         rng = np.random.default_rng(5)
         which, _, _, expected, allowed = drawn(world, 99, 40_000)
         count, arms = int(which.max()) + 1, expected.shape[1]
@@ -85,7 +85,7 @@ class Setting:
 
     def log(self, seed: int) -> LoggedData:
         """A log of its own."""
-        which, phi, reward, _, _ = drawn(self.world, seed, ROWS)
+        which, phi, reward, _, _ = drawn(self.world, seed, self.rows)
         pmf = self.logging[np.minimum(which, len(self.logging) - 1)]
         u = np.random.default_rng(seed).random((len(which), 1))
         arm = np.minimum((pmf.cumsum(axis=1) <= u).sum(axis=1), pmf.shape[1] - 1)
@@ -103,21 +103,24 @@ class Setting:
         )
 
 
-def errors(world: World, replications: int) -> tuple[Setting, dict[str, Floats]]:
+def errors(world: World, replications: int, rows: int, *, blind: bool) -> tuple[Setting, dict[str, Floats]]:
     """Errors (R,) of every estimator."""
-    setting = Setting(world)
+    setting = Setting(world, rows)
     found: dict[str, list[float]] = {name: [] for name in ESTIMATORS}
     for seed in range(replications):
         log = setting.log(seed)
-        over = overlay(log, setting.target[np.asarray(log.cell)])
-        for name, one in evaluate(over, ESTIMATORS, POINT, Settings(model="linear", seed=seed)).items():
+        target = setting.target[np.asarray(log.cell)]
+        if blind:
+            log = replace(log, cell=None, cells=(), features=None)
+        settings = Settings(model="cells" if blind else "linear", seed=seed)
+        for name, one in evaluate(overlay(log, target), ESTIMATORS, POINT, settings).items():
             found[name].append(one.value - setting.value)
     return setting, {name: np.array(values) for name, values in found.items()}
 
 
-def row(name: str, world: World, replications: int) -> str:
+def row(name: str, world: World, replications: int, rows: int, *, blind: bool) -> str:
     """One line of the table."""
-    setting, found = errors(world, replications)
+    setting, found = errors(world, replications, rows, blind=blind)
     squares = {key: values**2 for key, values in found.items()}
     rms = {key: float(np.sqrt(values.mean())) for key, values in squares.items()}
     gains = [squares[rival] - squares["dr"] for rival in ("ips", "dm")]
@@ -165,12 +168,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Errors of off-policy estimators; ten million rows.")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--replications", type=int, default=60)
+    parser.add_argument("--log-rows", type=int, default=2000)
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--world", default="")
+    parser.add_argument("--blind", action="store_true", help="a reward model that does not see contexts")
     options = parser.parse_args()
     # Before the tables: the peak is that of the process.
     stream(options.rows)
-    print(f"\n1,000 × root mean squared error, {options.replications} logs of {ROWS:,} rows")
+    print(f"\n1,000 × root mean squared error, {options.replications} logs of {options.log_rows:,} rows")
     print(
         "| world | value | "
         + " | ".join(ESTIMATORS)
@@ -187,7 +192,8 @@ def main() -> None:
         except FileNotFoundError as absent:
             print(f"| {name}: left out, {Path(absent.filename).name} is absent |")
             continue
-        print(row(name, world, options.replications), flush=True)
+        line = row(name, world, options.replications, options.log_rows, blind=options.blind)
+        print(line, flush=True)
 
 
 if __name__ == "__main__":

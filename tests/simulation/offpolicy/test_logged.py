@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 
 from nyx_learning.errors import InputInvalid, LogInvalid, NoOverlap, NyxError
-from nyx_learning.simulation.offpolicy import LoggedData, estimate_propensities, overlay, weight_limit
+from nyx_learning.simulation.offpolicy import (
+    LoggedData,
+    calibration,
+    estimate_propensities,
+    evaluate,
+    overlay,
+    weight_limit,
+)
 
 ARMS = ("a", "b")
 GOOD: dict[str, Any] = {
@@ -147,3 +154,26 @@ def test_known_and_unknown_propensities_are_never_mixed_silently() -> None:
     assert replaced.source == "estimated"
     with pytest.raises(NyxError):
         estimate_propensities(told, known="drop")
+
+
+def test_propensities_are_estimated_from_features_and_are_calibrated() -> None:
+    rng = np.random.default_rng(3)
+    n = 1500
+    features = rng.standard_normal((n, 3))
+    scores = features @ np.array([[1.0, -1.0, 0.0], [0.0, 0.5, 0.0], [0.0, 0.0, 0.0]])
+    truth = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    arm = np.minimum((truth.cumsum(axis=1) < rng.random((n, 1))).sum(axis=1), 2)
+    log = LoggedData(("a", "b", "c", "never"), arm, rng.random(n), features=features)
+    found = estimate_propensities(log)
+    assert found.logging is not None
+    assert found.logging[:, :3] == pytest.approx(truth, abs=0.12)
+    assert (found.logging[:, 3] == 0.0).all()
+    # Of each arm as many as came, and in every bin of predictions as many as predicted.
+    assert found.logging.sum(axis=0)[:3] == pytest.approx(np.bincount(arm), rel=0.02)
+    hit = (np.arange(4) == arm[:, None]).astype(float)
+    bins = calibration(found.logging[:, :3], hit[:, :3], bins=5)
+    assert all(abs(b.observed - b.predicted) < 4 * b.standard_error for b in bins)
+    # What follows from it says so.
+    assert (
+        evaluate(overlay(found, np.array([0.2, 0.3, 0.5, 0.0])), ["ips"])["ips"].propensities == "estimated"
+    )
