@@ -7,15 +7,12 @@ import pytest
 
 from nyx_learning.simulation.validation import verdicts as module
 from nyx_learning.simulation.validation.check import Effort
+from nyx_learning.simulation.validation.verdict_scenes import FACTOR, Against, Scene, Simulated, simulated
 from nyx_learning.simulation.validation.verdicts import (
-    FACTOR,
     FalseClaims,
     FamilyClaims,
     HoldoutRows,
     Power,
-    Scene,
-    Simulated,
-    simulated,
     verdicts,
 )
 from nyx_learning.simulation.verdict import betting, kernels
@@ -76,7 +73,7 @@ def test_betting_on_a_logging_policy_that_improves_claims_too_much(monkeypatch: 
 
 @pytest.mark.parametrize("name", ["improving", "declining", "thompson", "thompson, drift", "uniform"])
 @pytest.mark.parametrize("against", ["arm", "logged"])
-def test_the_true_ratio_is_exactly_what_is_asked(name: str, against: module.Against) -> None:
+def test_the_true_ratio_is_exactly_what_is_asked(name: str, against: Against) -> None:
     if (name.startswith("thompson") and against == "logged") or (name.endswith("ing") and against == "arm"):
         against = "arm" if against == "logged" else "logged"
     contexts = 1 if name.endswith("ing") else 3
