@@ -233,7 +233,9 @@ class _Lane:
                 _tell(late)
                 late = []
                 told = await writing
-                half = 0 if self.waiting or len(told) < _HALVED else len(told) // 2
+                # Where several processes take turns at the log, few large batches are better.
+                whole = self.waiting or len(told) < _HALVED or not self._store.alone
+                half = 0 if whole else len(told) // 2
                 late = told[len(told) - half :]
                 _tell(told[: len(told) - half])
                 items = []

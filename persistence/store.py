@@ -85,7 +85,9 @@ class Store:
         self.base_seq = 0
         """Rows up to here may be dropped, as of the last time that ``lock`` was called."""
         self._stripe = secrets.randbelow(_STRIPES)
-        self._last: int | None = None  # the last number, if this process wrote it and knows of none behind it
+        self._last: int | None = None  # the last number, where this process wrote it
+        self.alone = True
+        """False where another process has written since this one did, when it was last looked at."""
 
     async def register(self) -> None:
         """Make the bandit and this spec known; a no-op when they are."""
@@ -145,13 +147,14 @@ class Store:
                 await self._insert_decisions(connection, batch)
                 return
             drafts = await self._drafts(connection, batch)
-            last, self._last = self._last, None
+            mine, self._last = self._last, None
             if (
                 not batch.decisions
-                and last is not None
-                and await self._append_next(connection, batch, drafts, last)
+                and mine is not None
+                and self.alone
+                and await self._append_next(connection, batch, drafts, mine)
             ):
-                self._last = last + len(batch.appended)
+                self._last = mine + len(batch.appended)
                 return
             async with connection.transaction():
                 await self._insert_decisions(connection, batch)
@@ -160,6 +163,7 @@ class Store:
                     if stored is not None and not same_choice(stored, batch.decisions[key]):
                         batch.refused[key] = decision_conflict(stored, batch.decisions[key])
                 last = await self._append(connection, batch, drafts)
+        self.alone = mine in {None, last}
         self._last = last + len(batch.appended)
 
     async def _drafts(self, connection: Connection, batch: Batch) -> dict[str, RewardRow]:
@@ -200,6 +204,8 @@ class Store:
     async def _append(self, connection: Connection, batch: Batch, drafts: Mapping[str, RewardRow]) -> int:
         """Append under the lock; returns the last number before."""
         last = await self.lock(connection)
+        if not batch.refused and await self._append_next(connection, batch, drafts, last):
+            return last
         keys = sorted(drafts)
         await self._refuse_dropped(connection, batch, keys)
         histories = await self.histories(connection, keys, _span(batch, keys))

@@ -217,11 +217,7 @@ async def test_rewards_of_the_only_writer_are_one_statement(
     await results(*(commits.writer.write(d) for d in decisions))
     sent = Statements(monkeypatch)
     await results(*(commits.writer.write(d, report(d, 0.5), carry=False) for d in decisions[:10]))
-    assert sent.names == [
-        "lock_bandit",
-        "rewards_by_decision",
-        "append_rewards",
-    ]  # who wrote last is not known yet
+    assert sent.names == ["lock_bandit", "append_next"]  # who wrote last is not known yet
     sent.names.clear()
     written = await results(*(commits.writer.write(d, report(d, 0.5), carry=False) for d in decisions[10:]))
     assert sent.names == ["append_next"]
@@ -251,7 +247,7 @@ async def test_one_statement_that_does_not_hold_writes_nothing(
         commits.writer.write(of[0], report(of[0], 0.5), carry=False),
         commits.writer.write(of[2], report(of[2], 0.5), carry=False),
     )
-    assert sent.names == ["append_next", "lock_bandit", "rewards_by_decision", "append_rewards"]
+    assert sent.names == ["lock_bandit", "append_next", "rewards_by_decision", "append_rewards"]
     assert [type(w) for w in again] == [Written, Written, RewardConflict]
     assert [w.applied for w in again[:2]] == [True, False]
     log = await store.pool.fetch("SELECT seq, decision_id FROM nyx.log ORDER BY seq")

@@ -66,12 +66,10 @@ def knowledge(fold: Fold) -> tuple[str, list[list[int]], list[tuple[str, int, in
 def test_the_same_bits_as_row_by_row(size: int) -> None:
     one, many = Fold(Learner(SPEC)), Fold(Learner(SPEC))
     log = rows(300)
-    changed: list[set[object]] = [set(), set()]
     for begin in range(0, len(log), size):
         part = log[begin : begin + size]
-        changed[0] = {one.absorb(row, None) for row in part} - {None}
-        changed[1] = set(many.absorb_page(page_of(part)))
-        assert changed[0] == changed[1]
+        changed = {one.absorb(row, None) for row in part} - {None}
+        assert changed == set(many.absorb_page(page_of(part)))
     assert knowledge(one) == knowledge(many)
     for name in one.names():
         assert one.statistics(name) == many.statistics(name)

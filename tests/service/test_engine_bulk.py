@@ -98,7 +98,7 @@ async def test_one_bad_report_refuses_all(
         (decisions[3], InputInvalid),
     ):
         with pytest.raises(kind, match="item 3"):
-            await engine.update_rewards([*good, bad])  # type: ignore[list-item]
+            await engine.update_rewards([*good, bad])
     with pytest.raises(InputInvalid, match="errors"):
         await engine.update_rewards(good, errors="ignore")
     assert await sql("SELECT count(*) FROM nyx.log") == [(0,)]
