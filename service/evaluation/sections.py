@@ -290,7 +290,7 @@ def _facts(study: Study, verdict: Verdict, found: Diagnostics | None) -> str:
                 f"{found.own_weights:,} rows where the logging policy would not weigh exactly 1"
             )
     rows = "".join(f"<dt>{escape(key)}</dt><dd>{escape(value)}</dd>" for key, value in facts.items())
-    return _section("How it was judged", "What the verdict rests on.", f"<dl>{rows}</dl>")
+    return _section("How it was judged", "What the verdict rests on.", f"<dl>{rows}</dl>", wide=True)
 
 
 def _chance(p: float) -> str:
