@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time as clock
 
@@ -9,6 +10,7 @@ __all__ = ["Availability"]
 
 _LOG = logging.getLogger("nyx_learning")
 _QUIET_S = 60.0
+_TOLD_AFTER_S = 1.0
 
 
 class Availability:
@@ -38,11 +40,8 @@ class Availability:
         self.error, self.error_at = cause, now
         if self.cause is None:
             self.since = now
-            if now - self._told_at > _QUIET_S:  # a slow database comes and goes many times a second
-                self._told_at = now
-                _LOG.warning(
-                    "bandit '%s' decides from memory and writes to its spool: %s", self._bandit, cause
-                )
+            # One late commit is no outage, and a slow database comes and goes many times a second.
+            asyncio.get_running_loop().call_later(_TOLD_AFTER_S, self._tell, now)
         self.cause = cause
 
     def regained(self) -> None:
@@ -51,3 +50,10 @@ class Availability:
         if self.cause is not None:
             self.cause = self.since = None
             _LOG.info("bandit '%s' writes to its database again", self._bandit)
+
+    def _tell(self, since: float) -> None:
+        if self.since == since and since - self._told_at > _QUIET_S:
+            self._told_at = since
+            _LOG.warning(
+                "bandit '%s' decides from memory and writes to its spool: %s", self._bandit, self.cause
+            )

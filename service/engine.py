@@ -37,6 +37,8 @@ from .verification import verify_log
 
 __all__ = ["LearningEngine"]
 
+_DRAIN_S = 5.0
+
 
 class LearningEngine:
     """Selects arms and learns from outcomes, for many processes on one database. Made by ``open``."""
@@ -458,6 +460,7 @@ class LearningEngine:
     async def verify(self) -> VerifyReport:
         """Fold the stored log, re-derive every stored decision, and name the first row that differs."""
         self._check_open()
+        await self._parts.flushing.drain(_DRAIN_S)
         with reaching():
             await self._replica.checkpoint()
             return await verify_log(self._store)

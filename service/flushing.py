@@ -42,6 +42,7 @@ __all__ = ["Flushing"]
 
 _LOG = logging.getLogger("nyx_learning")
 _PAGE = 500
+_PAUSE_S = 0.005
 _FIRST_DELAY_S = 0.1
 _LONGEST_DELAY_S = 1.0
 _ADOPT_S = 5.0
@@ -150,6 +151,19 @@ class Flushing:
             self._availability.regained()
             self.problem = None
             return 0 if spool is None else len(spool)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Flush, and wait for what is on its way already; what cannot be written by then stays."""
+        spool = self._spooling.spool
+        if spool is None or not len(spool):
+            return
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self.flush()
+                while any(entry.direct for entry in spool.entries()):  # noqa: ASYNC110 (many writes end it)
+                    await asyncio.sleep(_PAUSE_S)
+        except (DatabaseUnavailable, DatabaseRefused, TimeoutError) as error:
+            _LOG.warning("%d records still wait in the spool: %r", len(spool), error)
 
     def _due(self, now: float) -> bool:
         spool = self._spooling.spool

@@ -98,7 +98,7 @@ async def test_the_server_is_stopped_and_comes_back(
     json.dumps(health.to_dict())
     server.append(await asyncio.to_thread(start, home, durable=False))
     await until(lambda: engine.health().spool.records == 0)
-    assert engine.health().learning
+    await until(lambda: engine.health().learning)  # the end of the log is seen at the next look
     assert engine.state_seq == 21
     assert not (await engine.update_reward(decisions[3], reward=3 / 30)).applied
     assert (await engine.update_reward("wf-25", reward=0.5)).seq == 22
@@ -381,3 +381,32 @@ async def test_a_full_disk_of_the_database(
         assert "No space left" in str(engine.health().last_error)
     await until(lambda: not engine.health().spool.records)
     assert (await engine.rewards("wf-1")).reward == 0.5
+
+
+async def test_a_living_process_takes_over_from_a_dead_one(
+    open_engine: Any, spec: BanditSpec, contexts: Contexts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead, living = await open_engine(spec), await open_engine(spec)
+    monkeypatch.setattr(dead._parts.flushing, "flush", _never)
+    dead._parts.availability.lost("a test")
+    decision = await dead.select_arm(contexts(0), "wf-1")
+    await dead.update_reward(decision, reward=0.25)
+    await living._parts.flushing.adopt()
+    assert living.health().spool.records == 0  # its owner lives
+    dead._parts.spooling.spool._own.release()  # what the kernel does when a process ends
+    await living._parts.flushing.adopt()
+    assert await living.select_arm(contexts(0), "wf-1") == decision
+    assert await living.flush() == 0
+    assert (await living.rewards("wf-1")).reward == 0.25
+    assert (await living.verify()).ok
+
+
+async def test_records_are_brought_to_the_disk_where_that_is_asked_for(
+    open_engine: Any, spec: BanditSpec, contexts: Contexts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    for asked in (False, True):
+        engine = await open_engine(spec, spool_fsync=asked)
+        await engine.select_arm(contexts(0), durable=False)
+        assert len(synced) == asked
