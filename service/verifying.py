@@ -27,7 +27,7 @@ from .verification import Overview, concluded, overview, verify_log
 
 __all__ = ["BanditVerified", "verify_database", "verify_shared"]
 
-_WORTH_A_PROCESS = 20_000
+_WORTH_A_PROCESS = 60_000  # rows and decisions: a process takes a second or two to start
 _MOST_WORKERS = 4
 _FOLD_ONLY = 0.25
 """Time of folding a row, as a share of the time of checking it with the decisions that belong to it."""

@@ -14,6 +14,7 @@ from nyx_learning import Decision, LearningEngine, Outcome
 from nyx_learning.canonical import digest
 from nyx_learning.errors import (
     DatabaseUnavailable,
+    DecisionConflict,
     DecisionUnknown,
     NyxError,
     OutcomeInvalid,
@@ -31,6 +32,7 @@ __all__ = ["Order", "write"]
 _TASKS = 6
 _AHEAD = 24
 _PATIENCE_S = 30.0
+_SPOOLED_PAUSE_S = 0.1  # answers from memory come at once: while the server recovers, thousands would
 _EXPECTED = (DatabaseUnavailable, DecisionUnknown, OutcomeInvalid, RewardConflict, RewardTooLate)
 
 warm_up([SPEC.policy.name], staged=False)  # once, in the process that the writers are forked from
@@ -141,6 +143,7 @@ class _Writer:
             elif decision.mode != "memory":  # of that it is said that nothing keeps it
                 made = [decision.arm_id, decision.propensity, decision.state_seq]
                 self._journal.acknowledged("spooled_decision", id=key, made=made)
+                await asyncio.sleep(_SPOOLED_PAUSE_S)
             self._mine = [*self._mine[-50:], decision]
 
     async def _report(self, number: int, variant: int, corrects: int | None = None) -> None:
@@ -151,6 +154,8 @@ class _Writer:
         receipt = await self._try(self._engine.update_reward(key, corrects=corrects, **told))
         if receipt is not None:
             self._told(receipt, "reward", content)
+            if not receipt.seq:
+                await asyncio.sleep(_SPOOLED_PAUSE_S)
 
     async def _retract(self, number: int) -> None:
         key = workflow(number)
@@ -185,6 +190,8 @@ class _Writer:
         except _EXPECTED:
             return missing
         except NyxError as error:
+            if self._order.fail_open and isinstance(error, DecisionConflict):
+                return missing  # its own decision waits in the spool, and another process was first
             self._journal.note("failed", error=str(error))
             return missing
 
