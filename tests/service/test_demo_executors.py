@@ -118,8 +118,8 @@ async def test_waiting_overlaps(
     workflow = batch("io", *[FINE] * 8, latency_s=0.1)
     runs = [await orchestrator.execute(workflow, strategy, PATIENT | {"workers": workers}) for _ in range(4)]
     assert all(run.success for run in runs)
-    # The lower bound is the least that so many at once can take; one after the other takes 0.8 s in each of the
-    # four, however busy the machine is.
+    # The lower bound is the least that so many at once can take; one after the other takes 0.8 s in each of
+    # the four, however busy the machine is.
     assert all(run.duration_s >= 0.8 / at_once for run in runs)
     assert min(run.duration_s for run in runs) < 0.7
 
