@@ -97,8 +97,8 @@ class Design:
 
     @property
     def evaluation(self) -> int:
-        """Workflows of the comparison: whole blocks of all contexts, about half as many as learned from."""
-        return _BLOCK * max(1, round(0.5 * self.learning / _BLOCK))
+        """Workflows of the comparison: whole blocks of all contexts, about two fifths of those learned from."""
+        return _BLOCK * max(1, round(0.4 * self.learning / _BLOCK))
 
     def halving(self, arms: int) -> list[tuple[int, int]]:
         """(arms that run, workflows that each of them runs) of each round of the selection."""

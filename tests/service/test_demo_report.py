@@ -236,6 +236,6 @@ def test_the_spec_names_the_baseline_and_few_enough_arms() -> None:
 
 def test_the_design_counts_its_runs() -> None:
     design = Design(seed=7, learning=150)
-    assert design.evaluation == 72
+    assert design.evaluation == 54
     assert design.halving(12) == [(12, 5), (5, 8), (2, 12)]
-    assert design.runs(12) == {"calibration": 36, "learning": 300, "selection": 124, "evaluation": 216}
+    assert design.runs(12) == {"calibration": 36, "learning": 300, "selection": 124, "evaluation": 162}
