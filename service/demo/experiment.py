@@ -97,7 +97,7 @@ class Design:
 
     @property
     def evaluation(self) -> int:
-        """Workflows of the comparison: whole blocks of all contexts, about two fifths of those learned from."""
+        """Workflows of the comparison: whole blocks of all contexts, two fifths of those learned from."""
         return _BLOCK * max(1, round(0.4 * self.learning / _BLOCK))
 
     def halving(self, arms: int) -> list[tuple[int, int]]:
