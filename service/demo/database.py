@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from ...persistence.database import close_pool, connect
-from ...persistence.embedded import EmbeddedServer, start
+from ..opening import start_embedded
 from ..settings import Settings
 
 __all__ = ["demo_home", "opened"]
@@ -43,7 +42,7 @@ async def opened(dsn: str | None) -> AsyncIterator[str]:
         await _check(asked)
         yield asked
         return
-    server = await _started(demo_home(settings), settings.postgres_bin)
+    server = await start_embedded(demo_home(settings), settings.postgres_bin)
     try:
         await _check(server.dsn)
         yield server.dsn
@@ -53,20 +52,3 @@ async def opened(dsn: str | None) -> AsyncIterator[str]:
 
 async def _check(dsn: str) -> None:
     await close_pool(await connect(dsn, connections=1))
-
-
-async def _started(home: Path, programs: Path | None) -> EmbeddedServer:
-    executor = ThreadPoolExecutor(1, "nyx-demo-start")
-    starting = executor.submit(start, home, binaries=programs)
-    executor.shutdown(wait=False)
-    try:
-        return await asyncio.wrap_future(starting)
-    except asyncio.CancelledError:
-        # The thread cannot be stopped: what it starts is closed when it is there.
-        starting.add_done_callback(_close_started)
-        raise
-
-
-def _close_started(starting: Future[EmbeddedServer]) -> None:
-    if not starting.cancelled() and starting.exception() is None:
-        starting.result().close()

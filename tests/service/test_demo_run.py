@@ -16,6 +16,7 @@ from nyx_learning import jit
 from nyx_learning.errors import DatabaseSetupFailed, DatabaseUnavailable, InputInvalid
 from nyx_learning.persistence.embedded import EmbeddedServer
 from nyx_learning.rewards import Outcome, price
+from nyx_learning.service import opening
 from nyx_learning.service.demo import compiling, database
 from nyx_learning.service.demo.experiment import Phase, Run
 from nyx_learning.service.demo.run import DemoOptions, DemoResult, run_demo
@@ -150,7 +151,7 @@ async def test_without_a_database_the_demo_has_a_folder_beside_the_users(
         folders.append(home)
         raise DatabaseSetupFailed("no server", expected="none", found="none", fix="none")
 
-    monkeypatch.setattr(database, "start", refuse)
+    monkeypatch.setattr(opening, "start", refuse)
     monkeypatch.delenv("NYX_DATABASE_URL", raising=False)
     monkeypatch.setenv("NYX_DATA_HOME", str(tmp_path / "postgres"))
     with pytest.raises(DatabaseSetupFailed):
