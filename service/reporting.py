@@ -233,7 +233,8 @@ class Reporting:
     async def _was_made_apart(self, decision: Decision) -> bool:
         """Tell whether a decision that is not the stored one was made by an engine all the same."""
         key = decision.decision_id
-        ours = (self._remembered.get(key), self._remembered.lost(key))
+        # The spool lets go of it only when it is noted as a conflict: it is always found in one of the two.
+        ours = (self._remembered.get(key), self._remembered.lost(key), self._spooling.decision(key))
         if any(known is not None and same_choice(known, decision) for known in ours):
             return True
         try:
@@ -254,5 +255,7 @@ class Reporting:
                 conflict = decision_conflict(await self._store.decision(key), decision)
             await self._conflicts.note_decision(decision)
             await self._conflicts.note_report(key, document, conflict)
-        self._remembered.lose(decision)
+        known = self._remembered.get(key)
+        if known is None or same_choice(known, decision):  # else the stored one has been met meanwhile
+            self._remembered.lose(decision)
         return Receipt(key, 0, None, False, {}, (), CONFLICT)

@@ -197,7 +197,6 @@ class _Run:
             plan.mutant,
             number >= plan.writers - plan.fail_open and plan.mutant is None,
             self._folder / "spool",
-            adopts=bool(plan.fail_open) and plan.mutant is None,
         )
         process = self._site.context.Process(target=write, args=(order,), daemon=True)
         process.start()

@@ -43,8 +43,7 @@ class Order:
     """What one writer is to do.
 
     ``stop`` : the file whose appearance ends it in good order. ``fail_open`` : it takes decisions and
-    receipts that wait in the spool for an answer; else only what is stored is one. ``adopts`` : it may adopt
-    what another one has spooled.
+    receipts that wait in the spool for an answer; else only what is stored is one.
     """
 
     dsn: str
@@ -56,7 +55,6 @@ class Order:
     mutant: str | None
     fail_open: bool
     spool: Path
-    adopts: bool
 
 
 def write(order: Order) -> None:
@@ -192,8 +190,8 @@ class _Writer:
         except _EXPECTED:
             return missing
         except NyxError as error:
-            if self._order.adopts and isinstance(error, DecisionConflict):
-                return missing  # what its own or an adopted spool holds was not the first of its id
+            if self._order.fail_open and isinstance(error, DecisionConflict):
+                return missing  # its own decision waits in the spool, and another process was first
             self._journal.note("failed", error=str(error))
             return missing
 
