@@ -33,7 +33,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-__all__ = ["KILLED", "Supervisor", "accepts_connections", "is_ready", "postmaster_pid"]
+__all__ = ["KILLED", "Supervisor", "answers", "is_ready", "postmaster_pid"]
 
 KILLED = 2
 """Exit code where a signal ended the server before it was ready: starting again may well succeed."""
@@ -44,24 +44,32 @@ _RESTART_PAUSE_S = 0.2
 _STOP_STEPS = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 10.0))
 _SIGNAL_AGAIN_S = 1.0
 _STATUS_LINE = 7
+_ANSWER_S = 5.0
+_SSL_REQUEST = (8).to_bytes(4) + (80877103).to_bytes(4)
+"""The shortest question of the protocol: may this be encrypted? Every server answers, with one byte."""
 _ENVIRONMENT = {"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/bin:/bin"}
 
 
-def accepts_connections(path: Path) -> bool:
-    """Whether a living process listens on the socket; a socket file left behind refuses."""
+def answers(path: Path) -> bool:
+    """Whether a living server answers on the socket.
+
+    That it can be connected to is not enough: a server that is being killed still accepts for a
+    moment, after its process id is gone, and resets the connection then.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(5.0)
+        probe.settimeout(_ANSWER_S)
         try:
             probe.connect(str(path))
+            probe.sendall(_SSL_REQUEST)
+            return probe.recv(1) in {b"N", b"S"}
         except OSError:
             return False
-        return True
 
 
 def is_ready(cluster: Path, path: Path) -> bool:
-    """Whether the server says that it is ready, and listens."""
+    """Whether the server says that it is ready, and answers."""
     lines = _pid_lines(cluster)
-    return len(lines) > _STATUS_LINE and lines[_STATUS_LINE].strip() == "ready" and accepts_connections(path)
+    return len(lines) > _STATUS_LINE and lines[_STATUS_LINE].strip() == "ready" and answers(path)
 
 
 def postmaster_pid(cluster: Path) -> int | None:
