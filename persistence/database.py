@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
 from ..errors import DatabaseRefused, DatabaseUnavailable, NyxError
 from .migrations import migrate
+from .queries import Connection
 from .sessions import session_settings
 
-__all__ = ["UNREACHABLE", "close_pool", "connect", "reaching", "refused", "unavailable"]
+__all__ = ["UNREACHABLE", "close_pool", "connect", "reaching", "refused", "snapshot", "unavailable"]
 
 UNREACHABLE = (
     OSError,
@@ -176,3 +177,13 @@ def place(dsn: str) -> str:
     except ValueError:
         return ""
     return f"{host}:{port}{parts.path}"
+
+
+@asynccontextmanager
+async def snapshot(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
+    """Give a connection on which several reads agree with each other."""
+    async with (
+        pool.acquire() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        yield connection

@@ -248,7 +248,7 @@ class Import:
     async def _stored(self, page: Sequence[Row]) -> tuple[dict[str, Decision], dict[str, list[RewardRow]]]:
         ids = [row["decision_id"] for row in page]
         decisions = await self._store.decisions(ids, self._connection)
-        return decisions, await self._store.histories(self._connection, ids)
+        return decisions, await self._store.log.histories(self._connection, ids)
 
     async def _reward_lacking(
         self, row: Row, stored: Decision | None, history: Sequence[RewardRow]
@@ -329,5 +329,5 @@ async def importing(store: Store) -> AsyncIterator[Import]:
     async with store.pool.acquire() as connection, connection.transaction():
         await connection.execute(query("no_time_limits"))
         await connection.execute(query("stage_import"))
-        adopted = await store.adoptions(connection)
-        yield Import(store, connection, adopted, await store.last_seq(connection))
+        adopted = await store.log.adoptions(connection)
+        yield Import(store, connection, adopted, await store.log.last_seq(connection))

@@ -37,7 +37,7 @@ class Replica:
 
     async def restore(self) -> None:
         """Load the stored sums, then fold the rows behind them; fold everything where they cannot be used."""
-        last, seq, blocks = await self._store.load_sums()
+        last, seq, blocks = await self._store.sums.load()
         size = self._fold.learner.sums.width
         if seq > last or any(len(block[3]) != size for block in blocks):
             _LOG.warning(
@@ -50,7 +50,7 @@ class Replica:
 
     async def _rebase(self) -> bool:
         """Start from the base where rows behind our prefix were dropped; False where none were."""
-        base = await self._store.load_base()
+        base = await self._store.sums.load_base()
         if base.seq <= self.seq:
             return False
         self._fold.restore(base.seq, base.blocks)
@@ -78,15 +78,15 @@ class Replica:
         while True:
             begin = self.seq
             if self._fold.by_pages:
-                page = await self._store.log_page(begin, _PAGE, self._dimension)
-                self._absorb_page(page, await self._store.log_rows(page.others))
+                page = await self._store.log.page(begin, _PAGE, self._dimension)
+                self._absorb_page(page, await self._store.log.rows(page.others))
                 count, reached = page.size, page.last
             else:
-                rows = await self._store.log_after(begin, _PAGE)
+                rows = await self._store.log.after(begin, _PAGE)
                 self._absorb_rows(rows)
                 count, reached = len(rows), rows[-1][0].seq if rows else 0
             if not count:
-                reached = await self._store.last_seq()
+                reached = await self._store.log.last_seq()
             if reached > self.seq:  # there is a gap
                 if not await self._rebase():
                     return
@@ -96,7 +96,7 @@ class Replica:
     async def checkpoint(self) -> None:
         """Store the sums."""
         if self.seq > self.stored_seq:
-            self.stored_seq = await self._store.save_sums(self._take)
+            self.stored_seq = await self._store.sums.save(self._take)
             self._changed = {name: seq for name, seq in self._changed.items() if seq > self.stored_seq}
 
     def _take(self, stored: int) -> tuple[int, Iterator[StoredBlock]]:

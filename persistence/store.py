@@ -4,80 +4,38 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import date
-from typing import Any
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 
 import asyncpg
 
 from ..bandit import BanditSpec, Decision
-from ..bandit.decision import DecisionText
-from ..bandit.log import ABANDONMENT, LogRow, RewardRow, RowText
+from ..bandit.log import ABANDONMENT, RewardRow, RowText
 from ..bandit.same import same_choice
 from ..bandit.settle import settle
-from ..errors import DecisionConflict, DecisionUnknown, DocumentInvalid, NyxError, RewardTooLate
-from ..rewards import Adoption, Reward, reference_for
-from ..rewards import RewardRow as PricedRow
-from .base import Base, StoredBlock, read_base
-from .pages import LogPage, page_from
+from ..errors import DecisionUnknown, DocumentInvalid, NyxError, RewardTooLate
+from ..rewards import Adoption, reference_for
+from .base import StoredBlock, read_base
+from .batch import Batch, days_of, decision_conflict
+from .checkpoints import Checkpoints
+from .database import snapshot
+from .log_reader import LogReader
 from .partitions import prepare_partitions
 from .queries import Connection, query
-from .rows import (
-    Row,
-    adoption_from,
-    any_row_from,
-    array_text,
-    day_of,
-    decision_columns,
-    decision_from,
-    log_columns,
-    log_row_from,
-    spec_from,
-)
+from .rows import decision_columns, decision_from, log_columns, spec_from
 
 __all__ = ["Batch", "Store", "StoredBlock", "decision_conflict"]
 
 _STRIPES = 64
-_PAGE = 1000
-
-
-@dataclass(slots=True)
-class Batch:
-    """What one transaction writes, and what became of it.
-
-    ``decisions`` are those that may not be stored yet; ``rewards`` drafts of rows, one for a decision at
-    most, and ``targets`` their decisions; ``abandoned`` the times of cancelled executions.
-    ``decision_texts``, ``texts`` : how decisions and drafts are spelled, where that is known already.
-    ``stored`` has the canonical decision for each id (an earlier one wins); ``appended`` the rows that got
-    numbers here, in order; ``known`` the rows that stood in the log before and say the same; ``refused`` an
-    error by decision id.
-    """
-
-    decisions: Mapping[str, Decision]
-    rewards: Mapping[str, RewardRow]
-    targets: Mapping[str, Decision] = field(default_factory=dict)
-    abandoned: Mapping[str, float] = field(default_factory=dict)
-    decision_texts: Mapping[str, DecisionText] = field(default_factory=dict)
-    texts: Mapping[str, RowText] = field(default_factory=dict)
-    stored: dict[str, Decision] = field(default_factory=dict)
-    appended: list[RewardRow] = field(default_factory=list)
-    known: dict[str, RewardRow] = field(default_factory=dict)
-    refused: dict[str, NyxError] = field(default_factory=dict)
-
-    @property
-    def last_seq(self) -> int:
-        """The highest number among the rows of this batch; 0 without any."""
-        return max((row.seq for row in (*self.appended, *self.known.values())), default=0)
 
 
 class Store:
-    """Reads and writes of one bandit on a pool of connections."""
+    """One bandit on a pool of connections: ``log`` reads it, ``sums`` keeps its sums, ``commit`` appends."""
 
     def __init__(self, pool: asyncpg.Pool, spec: BanditSpec) -> None:
         self.pool, self.own_spec = pool, spec
         self.bandit, self.encoding = spec.name, spec.encoding
+        self.log, self.sums = LogReader(pool, spec.name, spec.encoding), Checkpoints(pool, spec)
         self._specs: dict[str, BanditSpec] = {spec.spec_hash: spec}
         self._adopted_seq = 0
         self.adopted: tuple[Adoption, ...] = ()
@@ -97,9 +55,7 @@ class Store:
             await connection.execute(query("register_bandit"), self.bandit)
             await read_base(connection, self.own_spec)  # refuses what can no longer be folded
             await connection.execute(query("register_spec"), self.bandit, self.own_spec.spec_hash, document)
-            await connection.execute(
-                query("start_checkpoint"), self.bandit, self.encoding, self.own_spec.bucket_rows
-            )
+            await self.sums.register(connection)
 
     async def make_partitions(self) -> None:
         """Make the partitions of this month and the next, where they are missing."""
@@ -208,7 +164,7 @@ class Store:
             return last
         keys = sorted(drafts)
         await self._refuse_dropped(connection, batch, keys)
-        histories = await self.histories(connection, keys, _span(batch, keys))
+        histories = await self.log.histories(connection, keys, batch.span(keys))
         batch.appended, texts = self._settled(batch, drafts, histories, last)
         await self.write_rows(connection, batch.appended, batch.targets, texts)
         return last
@@ -230,12 +186,12 @@ class Store:
         done = await connection.execute(
             query("append_next"),
             self.bandit,
-            *log_columns(rows, texts, _days_of(rows, batch.targets)),
+            *log_columns(rows, texts, days_of(rows, batch.targets)),
             last,
             last + len(rows),
             self._adopted_seq,
             self.base_seq,
-            *_span(batch, drafts),
+            *batch.span(drafts),
         )
         if done != f"INSERT 0 {len(rows)}":
             return False
@@ -295,7 +251,7 @@ class Store:
         row = await connection.fetchrow(query("lock_bandit"), self.bandit)
         last, adopted, self.base_seq = (0, 0, 0) if row is None else row
         if adopted != self._adopted_seq:
-            self.adopted = await self.adoptions(connection)
+            self.adopted = await self.log.adoptions(connection)
             self._adopted_seq = adopted
         return int(last)
 
@@ -312,45 +268,8 @@ class Store:
         """
         if rows:
             texts = [row.spelled() for row in rows] if texts is None else texts
-            columns = log_columns(rows, texts, _days_of(rows, decisions))
+            columns = log_columns(rows, texts, days_of(rows, decisions))
             await connection.execute(query("append_rewards"), self.bandit, *columns, rows[-1].seq)
-
-    async def histories(
-        self, connection: Connection | None, ids: Sequence[str], days: tuple[date, date] | None = None
-    ) -> dict[str, list[RewardRow]]:
-        """The rows about each of these decisions that has any, in the order of the sequence.
-
-        ``days`` : the first and the last day on which they were decided; looked up where None.
-        """
-        found: dict[str, list[RewardRow]] = {}
-        source = connection or self.pool
-        if days is None:
-            (between,) = await source.fetch(query("decided_between"), self.bandit, list(ids))
-            days = between[0], between[1]
-        rows = await source.fetch(query("rewards_by_decision"), self.bandit, list(ids), *days)
-        for row in rows:
-            found.setdefault(row["decision_id"], []).append(log_row_from(row))
-        return found
-
-    async def adoptions(self, connection: Connection | None = None) -> tuple[Adoption, ...]:
-        """All adoptions of references, in the order of the sequence."""
-        rows = await (connection or self.pool).fetch(query("adoptions"), self.bandit)
-        return tuple(adoption_from(row).adoption for row in rows)
-
-    async def adopted_seq(self, connection: Connection) -> int:
-        """The number of the last adoption, as the bandit's row has it."""
-        return int(await connection.fetchval(query("adopted_seq"), self.bandit) or 0)
-
-    async def due(self, now: float, window_s: float) -> list[str]:
-        """Ids of the decisions whose window has passed in silence, sorted."""
-        due: list[str] = []
-        while True:
-            page = await self.pool.fetch(
-                query("due_decisions"), self.bandit, now, window_s, due[-1] if due else "", _PAGE
-            )
-            due += [row["decision_id"] for row in page]
-            if len(page) < _PAGE:
-                return due
 
     async def decisions(
         self, ids: Sequence[str], connection: Connection | None = None
@@ -385,126 +304,6 @@ class Store:
                 found[row["decision_id"]] = decision_from(row, spec)
         return found
 
-    async def last_seq(self, connection: Connection | None = None) -> int:
-        """Number of the last row of the log."""
-        return int(await (connection or self.pool).fetchval(query("last_seq"), self.bandit) or 0)
-
-    async def log_after(self, seq: int, limit: int) -> list[tuple[LogRow, dict[str, Any] | None]]:
-        """Rows above ``seq`` in order; with the decision's context where φ is of another encoding."""
-        rows = await self.pool.fetch(query("log_after"), self.bandit, seq, limit, self.encoding)
-        return [
-            (any_row_from(row), None if row["context"] is None else json.loads(row["context"]))
-            for row in rows
-        ]
-
-    async def log_page(self, seq: int, limit: int, dimension: int) -> LogPage:
-        """Rows above ``seq``, in columns where their φ is of this encoding and ``dimension`` numbers long."""
-        found = await self.pool.fetch(query("log_page"), self.bandit, seq, limit, self.encoding, dimension)
-        return page_from(found[0], dimension)
-
-    async def log_rows(self, seqs: Sequence[int]) -> list[tuple[LogRow, dict[str, Any] | None]]:
-        """The rows with these numbers, as ``log_after`` tells them."""
-        if not seqs:
-            return []
-        rows = await self.pool.fetch(query("log_rows"), self.bandit, seqs, self.encoding)
-        return [
-            (any_row_from(row), None if row["context"] is None else json.loads(row["context"]))
-            for row in rows
-        ]
-
-    async def raw_log(self, connection: Connection, after: int = 0) -> list[Row]:
-        """The log behind row ``after`` as it is stored, for ``verify``."""
-        return list(await connection.fetch(query("log_after"), self.bandit, after, None, ""))
-
-    async def raw_decisions(self, connection: Connection) -> list[Row]:
-        """All decisions as they are stored, by what was known when they were made."""
-        return list(await connection.fetch(query("decisions_by_state"), self.bandit))
-
-    async def counted_decisions(self, connection: Connection) -> int:
-        """How many decisions were counted when they were written."""
-        return int(await connection.fetchval(query("counted_decisions"), self.bandit))
-
-    @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[Connection]:
+    def snapshot(self) -> AbstractAsyncContextManager[Connection]:
         """Give a connection on which several reads agree with each other."""
-        async with (
-            self.pool.acquire() as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            yield connection
-
-    async def rewards_in_force(self) -> list[tuple[PricedRow, str]]:
-        """The reward of each decision that has one, as it is now, and its state; ordered by decision id."""
-        found = []
-        async with self.snapshot() as connection:
-            async for row in connection.cursor(query("rewards_in_force"), self.bandit, prefetch=2000):
-                pricing = json.loads(row["pricing"])
-                reward = Reward.from_dict(pricing)._replace(value=row["reward"])
-                context = json.loads(row["context"])
-                priced = PricedRow(row["decision_id"], row["arm_id"], context, reward)
-                found.append((priced, row["state"]))
-        return found
-
-    async def counts(self) -> dict[str, int]:
-        """How many decisions, rewards and abandoned executions are stored."""
-        return dict(*await self.pool.fetch(query("counts"), self.bandit))
-
-    async def save_sums(self, take: Callable[[int], tuple[int, Iterable[StoredBlock]]]) -> int:
-        """Store the sums; returns the row that the stored sums go up to.
-
-        ``take(stored)`` is called under the checkpoint's lock with the row that the stored sums go up to, and
-        gives the row that the new ones go up to, and the blocks that changed between.
-        """
-        key = (self.bandit, self.encoding, self.own_spec.bucket_rows)
-        async with self.pool.acquire() as connection, connection.transaction():
-            await connection.execute(query("start_checkpoint"), *key)
-            stored = int(await connection.fetchval(query("lock_checkpoint"), *key))
-            seq, taken = take(stored)
-            # Spelled out before the next await: the blocks go on changing.
-            blocks = [(arm, epoch, bucket, array_text(numbers)) for arm, epoch, bucket, numbers in taken]
-            if seq <= stored:
-                return stored
-            await connection.execute(
-                query("write_sums"), *key, *([block[i] for block in blocks] for i in range(4))
-            )
-            await connection.execute(query("advance_checkpoint"), *key, seq)
-        return seq
-
-    async def load_sums(self) -> tuple[int, int, list[StoredBlock]]:
-        """The last row of the log, the row that the stored sums go up to, and the sums."""
-        async with self.snapshot() as connection:
-            return await self.last_seq(connection), *await self.read_sums(connection, self.own_spec)
-
-    async def load_base(self) -> Base:
-        """The sums of what may be dropped: a fold of the log starts from them."""
-        async with self.snapshot() as connection:
-            return await read_base(connection, self.own_spec)
-
-    async def read_sums(self, connection: Connection, spec: BanditSpec) -> tuple[int, list[StoredBlock]]:
-        """The row that the stored sums of a spec go up to, and the sums."""
-        key = (self.bandit, spec.encoding, spec.bucket_rows)
-        seq = await connection.fetchval(query("checkpoint_seq"), *key)
-        rows = await connection.fetch(query("read_sums"), *key)
-        return int(seq or 0), [(r["arm_id"], r["epoch"], r["bucket"], r["statistics"]) for r in rows]
-
-
-def _days_of(rows: Sequence[RewardRow], decisions: Mapping[str, Decision]) -> list[date]:
-    return [day_of(decisions[row.decision_id].time) for row in rows]
-
-
-def _span(batch: Batch, keys: Iterable[str]) -> tuple[date, date]:
-    """The first and the last day on which the decisions of these rows were made."""
-    days = {day_of(batch.targets[key].time) for key in keys}
-    return min(days), max(days)
-
-
-def decision_conflict(stored: Decision, given: Decision) -> DecisionConflict:
-    """The error for a decision that is not the stored one of its id."""
-    # No digest of the given one: it may hold anything.
-    differing = [name for name in Decision._fields if getattr(stored, name) != getattr(given, name)]
-    return DecisionConflict(
-        f"decision '{stored.decision_id}' is stored with other content",
-        expected=f"the stored decision: arm '{stored.arm_id}', digest {stored.digest}",
-        found=f"another {', '.join(differing)}",
-        fix="report on the decision that select_arm returned",
-    )
+        return snapshot(self.pool)

@@ -490,7 +490,7 @@ class LearningEngine:
         """How many decisions, rewards and abandoned executions are stored for this bandit."""
         self._check_open()
         with reaching():
-            return await self._store.counts()
+            return await self._store.log.counts()
 
     async def monitoring(self) -> MonitoringStatus | None:
         """How far the spec's monitors have come, in whichever process they run; None where it has none."""

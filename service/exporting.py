@@ -94,7 +94,7 @@ async def _pages(
     """Decisions in pages, with the rows about them, and the specs that decided."""
     cursor = await connection.cursor(query("decisions_as_learned"), store.bandit)
     while rows := await cursor.fetch(_PAGE):
-        histories = await store.histories(connection, [row["decision_id"] for row in rows])
+        histories = await store.log.histories(connection, [row["decision_id"] for row in rows])
         specs = {key: await store.spec(key, connection) for key in {row["spec_hash"] for row in rows}}
         yield list(rows), histories, specs
 

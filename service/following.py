@@ -86,7 +86,7 @@ class Following:
         while True:
             await self._news.wait(_POLL_S)
             try:
-                last = await self._store.last_seq()
+                last = await self._store.log.last_seq()
                 if last > self._replica.seq:
                     await self._replica.catch_up()
                 self._confirm(last)

@@ -33,7 +33,7 @@ class Provenance:
             else:
                 problem = Authenticity(spec).problem(decision)
             if problem is None and decision.state_seq > self._replica.seq:
-                last = await self._store.last_seq()
+                last = await self._store.log.last_seq()
                 if decision.state_seq > last:
                     problem = f"it knows row {decision.state_seq} of a log with {last} rows"
         if problem is not None:

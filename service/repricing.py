@@ -115,7 +115,7 @@ async def reprice_log(store: Store, spec: RewardSpec, *, by: Sequence[str] | Non
         )
     groups = _groups(store.own_spec, by)
     with reaching():
-        rows = await store.rewards_in_force()
+        rows = await store.log.rewards_in_force()
     return await asyncio.to_thread(_reprice, store.own_spec, spec, rows, groups)
 
 

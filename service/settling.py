@@ -50,7 +50,7 @@ class Settling:
         if window is None:
             return closed
         with reaching():
-            due = await self._store.due(float(now), window)
+            due = await self._store.log.due(float(now), window)
         for begin in range(0, len(due), _EXPIRED_AT_ONCE):
             with reaching():
                 found = await self._store.decisions(due[begin : begin + _EXPIRED_AT_ONCE])
@@ -76,7 +76,7 @@ class Settling:
         """``LearningEngine.rewards``."""
         key = checked_id(decision_id)
         with reaching():
-            history = (await self._store.histories(None, [key])).get(key, [])
+            history = (await self._store.log.histories(None, [key])).get(key, [])
             if not history:
                 await self._store.decision(key)
         return status_of(key, history, self._spec)

@@ -66,7 +66,7 @@ async def overview(store: Store, connection: Connection) -> Overview:
     """Look at what is cheap to see, in the caller's transaction."""
     found = Found()
     specs = _read_specs(await store.raw_specs(connection), found)
-    sums = [(spec, *await store.read_sums(connection, spec)) for spec in _encodings(specs)]
+    sums = [(spec, *await store.sums.read(connection, spec)) for spec in _encodings(specs)]
     base = await checked_base(store, connection, found)
     await checked_keys(store, connection, found)
     (row,) = await connection.fetch(query("verify_overview"), store.bandit, base.seq)

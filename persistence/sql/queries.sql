@@ -47,9 +47,6 @@ UPDATE nyx.bandit SET last_seq = $2 WHERE bandit = $1;
 -- name: note_adoption
 UPDATE nyx.bandit SET last_seq = $2, adopted_seq = $2 WHERE bandit = $1;
 
--- name: adopted_seq
-SELECT adopted_seq FROM nyx.bandit WHERE bandit = $1;
-
 -- name: adoptions
 SELECT * FROM nyx.log WHERE bandit = $1 AND kind = 'adoption' AND decided_on = date '1970-01-01' ORDER BY seq;
 
@@ -117,9 +114,6 @@ WITH given AS MATERIALIZED (
 )
 SELECT decision_id FROM inserted;
 
--- name: counted_decisions
-SELECT coalesce(sum(decisions), 0)::bigint FROM nyx.counted WHERE bandit = $1;
-
 -- name: decisions_by_id
 -- LATERAL: one by one, each in the partition that its key names, whatever the planner thinks of the tables' sizes.
 SELECT d.*
@@ -128,9 +122,6 @@ CROSS JOIN LATERAL (
     SELECT * FROM nyx.decision
     WHERE bandit = k.bandit AND decision_id = k.decision_id AND decided_on = k.decided_on LIMIT 1) AS d
 WHERE k.bandit = $1 AND k.decision_id = ANY ($2::text[]);
-
--- name: decisions_by_state
-SELECT * FROM nyx.decision WHERE bandit = $1 ORDER BY state_seq, decision_id;
 
 -- name: rewards_by_decision
 -- $3 and $4: the first and the last day on which these were decided.

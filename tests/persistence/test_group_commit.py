@@ -16,6 +16,7 @@ from nyx_learning.errors import (
     Overloaded,
     RewardConflict,
 )
+from nyx_learning.persistence import log_reader
 from nyx_learning.persistence import store as store_module
 from nyx_learning.persistence.database import close_pool, connect
 from nyx_learning.persistence.group_commit import GroupCommit, Written
@@ -207,7 +208,8 @@ class Statements:
             self.names.append(name)
             return named(name)
 
-        monkeypatch.setattr(store_module, "query", noted)
+        for module in (store_module, log_reader):
+            monkeypatch.setattr(module, "query", noted)
 
 
 async def test_rewards_of_the_only_writer_are_one_statement(

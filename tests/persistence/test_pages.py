@@ -164,7 +164,7 @@ async def test_what_was_folded_meanwhile_is_not_folded_twice(
     await fill(store, 50)
     replica, other = Replica(Learner(SPEC), store), Replica(Learner(SPEC), store)
     await other.catch_up()
-    read = store.log_page
+    read = store.log.page
 
     async def slow(seq: int, limit: int, dimension: int) -> LogPage:
         page = await read(seq, limit, dimension)
@@ -172,6 +172,6 @@ async def test_what_was_folded_meanwhile_is_not_folded_twice(
             replica._absorb_part(page.part(0, 30))
         return page
 
-    monkeypatch.setattr(store, "log_page", slow)
+    monkeypatch.setattr(store.log, "page", slow)
     await replica.catch_up()
     assert knowledge(replica._fold) == knowledge(other._fold)

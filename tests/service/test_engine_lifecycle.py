@@ -296,7 +296,7 @@ async def test_following_goes_on_after_any_error(
     open_engine: Any, spec: BanditSpec, contexts: Contexts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, idle = await open_engine(spec), await open_engine(spec)
-    last_seq = idle._store.last_seq
+    last_seq = idle._store.log.last_seq
     failures: list[int] = []
 
     async def failing() -> int:
@@ -305,7 +305,7 @@ async def test_following_goes_on_after_any_error(
             raise RuntimeError("never foreseen")
         return int(await last_seq())
 
-    monkeypatch.setattr(idle._store, "last_seq", failing)
+    monkeypatch.setattr(idle._store.log, "last_seq", failing)
     await one.update_reward(await one.select_arm(contexts(0)), reward=0.5)
     async with asyncio.timeout(5):
         while idle.state_seq < 1:  # noqa: ASYNC110 (polling other processes)

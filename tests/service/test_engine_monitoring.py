@@ -106,7 +106,7 @@ async def test_who_takes_over_finds_the_same_alarms(open_engine: Any, sql: Any, 
     assert events
     watch, found = Watch(watched), []
     seq = 0
-    while page := await engine._parts.store.log_after(seq, 500):
+    while page := await engine._parts.store.log.after(seq, 500):
         for row, context in page:
             found += watch.absorb(row, context)
             seq = row.seq
