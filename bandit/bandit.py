@@ -14,6 +14,8 @@ from . import document
 from .decision import Beliefs, Decision, Receipt, VerifyReport
 from .events import EventRow
 from .fixed_point import reward_to_fixed
+from .guardrails import PERSON, Override, revocation
+from .guardrails.override import arm_names
 from .history import HistoryRow, Triple, read_history
 from .learner import Learner, checked_id, checked_time
 from .log import ABANDONMENT, EXPIRY, RETRACTION, RewardRow
@@ -60,7 +62,7 @@ class Bandit:
         self.history: list[HistoryRow] = []
         """Every row of history learned; in the same sequence. Monitors do not watch it."""
         self.events: list[EventRow] = []
-        """What the spec's monitors concluded: alarms and new epochs; in the same sequence."""
+        """What monitors concluded and people ordered; in the same sequence."""
         self._watch = None if spec.monitors is None else Watch(spec)
 
     @property
@@ -194,6 +196,58 @@ class Bandit:
                 self._watch.skip(seq)
         return range(first, first + len(checked))
 
+    def override(
+        self,
+        rule: str,
+        arms: Iterable[str] | str = (),
+        *,
+        author: str,
+        reason: str,
+        share: float | None = None,
+        rows: int | None = None,
+        until: float | None = None,
+        time: float | None = None,
+    ) -> Override:
+        """Order a guardrail; it holds for the decisions behind its row, until it expires or is revoked.
+
+        >>> from nyx_learning import Bandit, BanditSpec, PolicySpec, Strategy
+        >>> bandit = Bandit(BanditSpec("demo", [Strategy("a"), Strategy("b")], policy=PolicySpec("uniform")))
+        >>> order = bandit.override("cap", "b", share=0.125, author="ada", reason="b is dear")
+        >>> decision = bandit.select_arm({})
+        >>> [mass / 2**32 for mass in decision.pmf], decision.reason
+        ([0.875, 0.125], 'guarded:cap')
+
+        Parameters
+        ----------
+        rule, arms, share, rows, until : see ``guardrails.Override``.
+        author, reason : who orders it, and why; kept in the row.
+        time : now, in seconds since 1970; None without a clock, and then nothing expires.
+
+        Raises
+        ------
+        InputInvalid, ArmUnknown, GuardrailConflict : it does not fit; nothing has changed.
+        """
+        now = checked_time(time)
+        override = Override(rule, arm_names(arms, self.spec), author, reason, share, rows, until, now)
+        self.learner.guards.check(override, now)
+        return override.numbered(self._order(override.draft(self.spec.name, self.spec.spec_hash)))
+
+    def revoke(self, seq: int, *, author: str, reason: str, time: float | None = None) -> Override:
+        """End an override, by the number of its row.
+
+        Raises
+        ------
+        InputInvalid : none of this number is in force.
+        """
+        now = checked_time(time)
+        known = self.learner.guards.check_revocation(seq, now)
+        self._order(revocation(self.spec.name, self.spec.spec_hash, seq, author, reason, now))
+        return known
+
+    def overrides(self, time: float | None = None) -> list[Override]:
+        """Those in force at a time; without one, nothing has expired."""
+        return self.learner.guards.in_force(checked_time(time))
+
     def retract(self, decision: Decision | str, *, time: float | None = None) -> Receipt:
         """Forget a decision: its contribution leaves the sums exactly, and it takes no more reports.
 
@@ -291,6 +345,7 @@ class Bandit:
         content = document.read(text)
         bandit = cls(content.spec)
         bandit.learner = Learner(content.spec, content.sums)
+        bandit.learner.guards.restore(content.events)
         bandit.decisions, bandit.receipts = content.decisions, content.receipts
         bandit.outcomes, bandit.rows = content.outcomes, content.rows
         bandit.history = content.history
@@ -333,14 +388,23 @@ class Bandit:
             if self._watch is not None:
                 self._watch.note(event)
 
+    def _order(self, draft: EventRow) -> int:
+        event = draft.numbered(self.seq + 1)
+        self.learner.begin(event)
+        self.events.append(event)
+        if self._watch is not None:
+            self._watch.note(event)
+        return event.seq
+
     def _watched_again(self) -> tuple[Watch | None, str | None]:
         """The monitors, fed anew; and which event is not what they conclude, if any."""
         if self.spec.monitors is None:
-            return None, f"row {self.events[0].seq}: an event of no monitor" if self.events else None
+            concluded = [event for event in self.events if event.monitor != PERSON]
+            return None, f"row {concluded[0].seq}: an event of no monitor" if concluded else None
         watch, due = Watch(self.spec), list[EventRow]()
         for row in document.in_sequence(self.receipts, self.rows, self.history, self.events):
             if isinstance(row, EventRow):
-                if not due or not due.pop(0).same(row):
+                if row.monitor != PERSON and (not due or not due.pop(0).same(row)):
                     return watch, f"row {row.seq}: an event that no monitor concludes"
                 watch.note(row)
             elif isinstance(row, HistoryRow):

@@ -17,6 +17,7 @@ from .parameters import ParameterValue
 
 __all__ = [
     "ARM_STAGE",
+    "GUARDED",
     "IMPORTED",
     "Beliefs",
     "Decision",
@@ -29,6 +30,9 @@ __all__ = [
 
 ARM_STAGE = "arm"
 """Name of the stage that chooses among all listed arms."""
+
+GUARDED = "guarded"
+"""Beginning of the reason of a decision that a guardrail touched: ``guarded:exclude,cap``."""
 
 IMPORTED = "imported"
 """Mode of a decision that was made elsewhere; its reason too, where nobody said another."""
@@ -88,7 +92,9 @@ class Decision(NamedTuple):
         whose propensity is unknown.
     epoch : the arm's epoch, which the reward will join.
     reason : ``policy``, ``holdout`` (served the baseline arm), ``conservative`` (the same, to keep what it
-        earns), ``only_arm`` (nothing else was eligible), or ``imported`` (not known).
+        earns), ``only_arm`` (nothing else was eligible), or ``imported`` (not known). Where guardrails act:
+        ``guarded:`` and their names, or ``kill_switch`` or ``shadow:`` and the arm that the learner would
+        have chosen (both served the baseline arm).
     mode : ``normal``, or how the engine was impaired when it decided; ``imported``: another did.
     spec_hash, state_seq : the spec, and the last row of the log that was known.
     time : seconds since 1970, as passed in; None without a clock.

@@ -9,7 +9,8 @@ from the rewards and must equal the stored ones. (Deriving the pmfs anew, and re
 is left to ``verify``, because a later version may read the sums otherwise.)
 
 A row of history stands among the rewards, with its context and arm in the place of a decision. So does an
-event of the monitors, as ``{"event": {…}}``: the document of a bandit that has monitors is of version 3.
+event of the monitors, as ``{"event": {…}}``: the document of a bandit that has monitors is of version 3. That
+of a bandit with rows of guardrails is of version 4.
 
 Version 1 had no rows but whole first reports, and not their outcomes; it is still read.
 """
@@ -30,7 +31,7 @@ from ..features import Encoder
 from ..rewards import Outcome, RewardState
 from .choice import TOTAL, Keyed
 from .decision import Decision, Receipt, Stage, product
-from .events import EventRow
+from .events import GUARDRAIL, EventRow
 from .fixed_point import reward_to_fixed
 from .history import HistoryRow, history_row
 from .learner import Learner
@@ -44,8 +45,8 @@ Row: TypeAlias = Receipt | RewardRow | HistoryRow | EventRow
 """A numbered row of the ledger."""
 
 _FORMAT = "nyx-learning/bandit"
-_VERSION, _WATCHED = 2, 3
-_READ = (1, 2, 3)
+_VERSION, _WATCHED, _GUARDED = 2, 3, 4
+_READ = (1, 2, 3, 4)
 _KINDS = (REPORT, EXPIRY, ABANDONMENT, RETRACTION)
 _ROW_FIELDS: Mapping[str, Any] = {
     "kind": str,
@@ -88,6 +89,8 @@ def write(content: Content) -> str:
         "sums": content.sums.to_dict(),
     }
     version = _VERSION if content.spec.monitors is None else _WATCHED
+    if any(event.kind == GUARDRAIL for event in content.events):
+        version = _GUARDED
     return canonical_json({"format": _FORMAT, "version": version, "checksum": digest(body), "content": body})
 
 

@@ -1,4 +1,4 @@
-"""Rows of the log that a monitor concluded: an alarm, and what follows from it.
+"""Rows of the log that a monitor concluded, or a guardrail, or a person ordered: what follows from them.
 
 An event has its own number in the bandit's sequence and takes effect there. ``cause`` is the row behind which
 the monitor found it; rows may stand between the two, because monitors run behind the commit.
@@ -13,11 +13,11 @@ from typing import Any
 from ..canonical import digest
 from ..errors import DocumentInvalid, shown
 
-__all__ = ["ALARM", "EPOCH", "EVENT_KINDS", "EventRow"]
+__all__ = ["ALARM", "EPOCH", "EVENT_KINDS", "GUARDRAIL", "EventRow"]
 
-EPOCH, ALARM = "epoch", "alarm"
-EVENT_KINDS = (EPOCH, ALARM)
-"""An epoch starts anew what is known of some arms; an alarm changes no sums."""
+EPOCH, ALARM, GUARDRAIL = "epoch", "alarm", "guardrail"
+EVENT_KINDS = (EPOCH, ALARM, GUARDRAIL)
+"""An epoch starts anew what is known of some arms; an alarm changes no sums; a guardrail acts on choices."""
 
 _FIELDS = ("kind", "monitor", "subject", "cause", "evidence", "consequence", "spec_hash")
 
@@ -28,13 +28,14 @@ class EventRow:
 
     Attributes
     ----------
-    kind : ``epoch`` or ``alarm``.
-    monitor : which one: ``reward``, ``duration`` or ``context``.
-    subject : what it is about: an arm id, a strategy, or a column of the context.
-    cause : number of the row that completed the evidence.
+    kind : ``epoch``, ``alarm`` or ``guardrail``.
+    monitor : which one: ``reward``, ``duration`` or ``context``; of a guardrail: ``breaker``, …,
+        or ``person``.
+    subject : what it is about: an arm id, a strategy, a column of the context, or a rule.
+    cause : number of the row that completed the evidence; 0 for what a person ordered.
     evidence : what was found, in numbers.
     consequence : what follows: ``{"epochs": {unit: number of its new epoch}}``,
-        ``{"expectation": "restarted"}``, or nothing.
+        ``{"expectation": "restarted"}``, ``{"guardrail": {…}}``, or nothing.
     spec_hash : the spec whose monitors concluded it.
     reported_at : when it was appended, in seconds since 1970; None without a clock.
     """
@@ -79,6 +80,10 @@ class EventRow:
     def describe(self) -> str:
         """Say in a sentence what happened, and what follows."""
         told = ", ".join(f"{name} {_number(value)}" for name, value in self.evidence.items())
+        if self.kind == GUARDRAIL:
+            rule = dict(self.consequence.get("guardrail", {}))
+            does = ", ".join(f"{name} {value}" for name, value in rule.items())
+            return f"{self.monitor}: '{self.subject}' at row {self.cause} ({told}): {does}"
         follows = ", ".join(f"{unit} → epoch {epoch}" for unit, epoch in self.epochs.items())
         if not follows:
             follows = ", ".join(f"{name} {value}" for name, value in self.consequence.items()) or "a warning"
@@ -104,7 +109,8 @@ class EventRow:
         texts = ("kind", "monitor", "subject", "spec_hash")
         good = all(isinstance(document[name], str) for name in texts) and document["kind"] in EVENT_KINDS
         good = good and all(isinstance(document[name], Mapping) for name in ("evidence", "consequence"))
-        if not good or type(document["cause"]) is not int or document["cause"] < 1:
+        least = 0 if document["kind"] == GUARDRAIL else 1
+        if not good or type(document["cause"]) is not int or document["cause"] < least:
             raise _damaged(document)
         epochs = document["consequence"].get("epochs", {})
         whole = isinstance(epochs, Mapping) and all(

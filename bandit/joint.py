@@ -12,8 +12,9 @@ from . import kernels
 from .arms import Arm, ArmTable
 from .choice import TOTAL, Keyed
 from .conservative import Conservative
-from .decision import ARM_STAGE, Beliefs, Stage
+from .decision import ARM_STAGE, GUARDED, Beliefs, Stage
 from .forgetting import Forgetting
+from .guardrails.acting import Rules, guard
 from .policies import Setting, build
 from .policies.base import Floats
 from .spec import BanditSpec
@@ -46,14 +47,26 @@ class JointChooser:
         self._units = np.zeros(len(arms), np.int64)
 
     def choose(
-        self, phi: Sequence[int], allowed: tuple[int, ...] | None, decision_id: str
+        self,
+        phi: Sequence[int],
+        allowed: tuple[int, ...] | None,
+        decision_id: str,
+        rules: Rules | None = None,
     ) -> tuple[tuple[Stage, ...], int, Arm, str]:
-        """Draw an arm; returns the stages, the arm's index, the arm and the reason."""
+        """Draw an arm; returns the stages, the arm's index, the arm and the reason.
+
+        ``rules`` : guardrails that act on the pmf; where they change it, the reason is theirs.
+        """
         only = len(self._arms) == 1 if allowed is None else len(allowed) == 1
         if self._holds_back(allowed):
             reason, pmf = "conservative", self._kept(allowed)
         else:
             reason, pmf = "policy", self._mass(phi, allowed)
+        if rules is not None and not only:
+            # Where the guarded pmf enters: whoever derives pmfs otherwise calls the same function here.
+            guarded = guard(pmf.tolist(), rules, self._mask(allowed).tolist(), self._baseline)
+            if guarded != pmf.tolist():
+                pmf, reason = np.array(guarded, np.int64), guarded_by(rules)
         index = kernels.choice.draw(pmf, self._keyed.uniform(decision_id, ARM_STAGE))
         stage = Stage(ARM_STAGE, self._arms.ids, tuple(pmf.tolist()), index)
         return (stage,), index, self._arms[index], "only_arm" if only else reason
@@ -115,6 +128,14 @@ class JointChooser:
         self._units[self._baseline] = 0
         self._units[self._baseline] = TOTAL - int(self._units.sum())
         return self._units
+
+
+def guarded_by(rules: Rules) -> str:
+    """The reason of a decision whose pmf was changed by these rules: those that can have."""
+    names = sorted({cap.rule for cap in rules.caps})
+    if rules.share is not None:
+        names.append("service")
+    return f"{GUARDED}:{','.join(names)}"
 
 
 def numbers(phi: Sequence[int]) -> Floats:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..errors import InputInvalid, shown
+from ..errors import EligibilityEmpty, InputInvalid, shown
 from ..features import Encoder, Value
 from ..features.encoding import groups
+from .arms import Arm
 from .choice import TOTAL, Keyed
-from .decision import ARM_STAGE, Beliefs, Decision, Stage, product
+from .decision import ARM_STAGE, GUARDED, Beliefs, Decision, Stage, product
 from .events import EventRow
+from .guardrails.acting import NO_RULES, Rules
+from .guardrails.state import GuardState
 from .history import HistoryRow
 from .joint import JointChooser
 from .policies import CATALOG
@@ -48,6 +51,8 @@ class Learner:
         holdout = round(spec.holdout * TOTAL)
         self._cohort_pmf = (TOTAL - holdout, holdout)
         self._spec_hash = spec.spec_hash
+        self.guards = GuardState(self.arms, spec.baseline)
+        """The guardrails in force: folded like the sums, from rows of their own."""
 
     def decide(
         self,
@@ -92,11 +97,13 @@ class Learner:
             u = self._keyed.uniform(decision_id, COHORT_STAGE)
             held_out = u >= self._cohort_pmf[0]
             stages = (Stage(COHORT_STAGE, _COHORTS, self._cohort_pmf, int(held_out)),)
-        if held_out and (allowed is None or self.spec.baseline in allowed):
+        if held_out and self._serves_cohort(allowed, time):
             further, unit, arm = self._chooser.serve_baseline()
             reason = "holdout"
-        else:
+        elif self.guards.idle:
             further, unit, arm, reason = self._chooser.choose(phi, allowed, decision_id)
+        else:
+            further, unit, arm, reason = self._guarded(phi, allowed, decision_id, time)
         stages = (*stages, *further) if stages else further
         return Decision(
             self.spec.name,
@@ -118,6 +125,35 @@ class Learner:
             time,
         )
 
+    def _guarded(
+        self, phi: Sequence[int], allowed: tuple[int, ...] | None, decision_id: str, time: float | None
+    ) -> tuple[tuple[Stage, ...], int, Arm, str]:
+        """Choose under the guardrails that are in force: stages, the arm's row of the sums, arm, reason."""
+        rules = self.guards.rules(time, self.sums.totals)
+        kept, acted = rules.narrowed(allowed, len(self.arms))
+        if kept == ():
+            raise _all_barred(rules, allowed)
+        served = rules.served
+        if served is not None and self._may_serve_baseline(allowed, rules):
+            further, unit, arm = self._chooser.serve_baseline()
+            if served == "kill_switch":
+                return further, unit, arm, served
+            would = self._chooser.choose(phi, kept, decision_id, rules)
+            return further, unit, arm, f"{served}:{would[2].arm_id}"
+        further, unit, arm, reason = self._chooser.choose(phi, kept, decision_id, rules)
+        if acted:
+            names = reason.partition(":")[2].split(",") if reason.startswith(f"{GUARDED}:") else []
+            reason = f"{GUARDED}:{','.join([*acted, *names])}"
+        return further, unit, arm, reason
+
+    def _serves_cohort(self, allowed: tuple[int, ...] | None, time: float | None) -> bool:
+        rules = NO_RULES if self.guards.idle else self.guards.rules(time, self.sums.totals)
+        return self._may_serve_baseline(allowed, rules)
+
+    def _may_serve_baseline(self, allowed: tuple[int, ...] | None, rules: Rules) -> bool:
+        baseline = self.spec.baseline
+        return (allowed is None or baseline in allowed) and baseline not in rules.barred
+
     def absorb(self, decision: Decision, reward: int, seq: int) -> None:
         """Learn one reward (units of 2⁻¹⁶), the row ``seq`` of the sequence.
 
@@ -126,8 +162,9 @@ class Learner:
         InputInvalid : ``seq`` is not the next number; nothing has changed.
         """
         self.sums.expect(seq)
-        further = self.increments(policy_propensity(decision), reward, seq)
-        self.sums.absorb(decision.arm, decision.epoch, seq, decision.phi, reward, further=further)
+        if self.guards.learns_all or not self.guards.withholds(seq):
+            further = self.increments(policy_propensity(decision), reward, seq)
+            self.sums.absorb(decision.arm, decision.epoch, seq, decision.phi, reward, further=further)
         self.sums.seq = seq
 
     def absorb_history(self, row: HistoryRow, seq: int) -> None:
@@ -138,8 +175,9 @@ class Learner:
         InputInvalid : ``seq`` is not the next number; nothing has changed.
         """
         self.sums.expect(seq)
-        further = self.increments(0.0, row.units, seq)  # its propensity is unknown
-        self.sums.absorb(row.unit, row.epoch, seq, row.phi, row.units, further=further)
+        if self.guards.learns_all or not self.guards.withholds(seq):
+            further = self.increments(0.0, row.units, seq)  # its propensity is unknown
+            self.sums.absorb(row.unit, row.epoch, seq, row.phi, row.units, further=further)
         self.sums.seq = seq
 
     def replace(self, decision: Decision, taken: int | None, added: int | None, place: int, seq: int) -> None:
@@ -154,7 +192,7 @@ class Learner:
         """
         self.sums.expect(seq)
         propensity = policy_propensity(decision)
-        if taken != added:
+        if taken != added and (self.guards.learns_all or not self.guards.withholds(place)):
             for units, sign in ((taken, -1), (added, 1)):
                 if units is not None:
                     further = self.increments(propensity, units, place)
@@ -173,6 +211,7 @@ class Learner:
         InputInvalid : the event is not the next row; nothing has changed.
         """
         self.sums.expect(event.seq)
+        self.guards.absorb(event)
         for name, epoch in event.epochs.items():
             if name in self.arms.units:
                 self.sums.begin(self.arms.units.index(name), epoch, event.seq)
@@ -191,6 +230,16 @@ class Learner:
         """Tell what the policy holds of each arm in a context; changes nothing."""
         _, phi = self.encoder.encode(context)
         return self._chooser.beliefs(phi, self.arms.eligible(eligible, None))
+
+
+def _all_barred(rules: Rules, allowed: tuple[int, ...] | None) -> EligibilityEmpty:
+    asked = "all arms" if allowed is None else f"{len(allowed)} eligible arms"
+    return EligibilityEmpty(
+        "guardrails leave no arm to choose",
+        expected="at least one eligible arm that is neither excluded, paused nor retired",
+        found=f"{asked}, all of them taken out by: {', '.join(rules.barred_by)}",
+        fix="widen eligible, or look at overrides() and revoke one",
+    )
 
 
 def policy_propensity(decision: Decision) -> float:

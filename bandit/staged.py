@@ -29,6 +29,7 @@ from .arms import Arm, spelled
 from .choice import TOTAL, Keyed
 from .decision import Beliefs, Stage
 from .forgetting import Forgetting
+from .guardrails.acting import Rules
 from .joint import numbers
 from .parameters import CELLS, DEPTH, ParameterValue, Range, encode_level, encode_position, position
 from .policies.base import Floats
@@ -70,7 +71,11 @@ class StagedChooser:
         self._best: list[tuple[dict[str, ParameterValue], Floats]] = []
 
     def choose(
-        self, phi: Sequence[int], allowed: tuple[int, ...] | None, decision_id: str
+        self,
+        phi: Sequence[int],
+        allowed: tuple[int, ...] | None,
+        decision_id: str,
+        rules: Rules | None = None,  # noqa: ARG002 (those that act on a pmf need listed arms)
     ) -> tuple[tuple[Stage, ...], int, Arm, str]:
         """Draw all stages; returns them, the strategy's index, the arm and the reason."""
         self._refresh()

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 __all__ = [
     "ArmUnknown",
+    "BanditUnknown",
     "ContextInvalid",
     "DatabaseRefused",
     "DatabaseSetupFailed",
@@ -19,6 +20,7 @@ __all__ = [
     "DecisionUnknown",
     "DocumentInvalid",
     "EligibilityEmpty",
+    "GuardrailConflict",
     "ImportRejected",
     "InputInvalid",
     "LogInvalid",
@@ -114,6 +116,12 @@ class EligibilityEmpty(InputInvalid):
     code = "eligibility_empty"
 
 
+class GuardrailConflict(InputInvalid):
+    """An override contradicts one that is in force, or leaves nothing to choose from."""
+
+    code = "guardrail_conflict"
+
+
 class OutcomeInvalid(InputInvalid):
     """An outcome, score or reward is not usable."""
 
@@ -172,6 +180,12 @@ class NoOverlap(SupportMissing):
     """A target policy does what the logging policy never did."""
 
     code = "no_overlap"
+
+
+class BanditUnknown(NyxError, LookupError):
+    """The database has no bandit of this name."""
+
+    code = "bandit_unknown"
 
 
 class DecisionUnknown(NyxError, LookupError):

@@ -54,7 +54,7 @@ class Fold:
             for block in self.begun(row):
                 if block[0] not in self._own:
                     self._beside.setdefault(block, np.zeros(self.learner.sums.width, np.int64))
-        if isinstance(row, RewardRow) and row.taken != row.units:
+        if isinstance(row, RewardRow) and row.taken != row.units and self._learns(row.stands_at):
             unit, arm = self._located(row.arm_id)
             phi = self._phi(row, unit, arm, context)
             if phi is not None:
@@ -87,6 +87,8 @@ class Fold:
         sums.expect(int(page.seqs[0]))
         arms = np.array([self._unit(arm_id) for arm_id in page.arms], np.int64)
         moves = page.taken != page.units
+        if not self.learner.guards.learns_all:
+            moves &= ~self.learner.guards.withheld(page.places)
         own = moves & (arms >= 0)
         names: list[BlockName] = []
         if own.any():
@@ -108,6 +110,10 @@ class Fold:
         sums.seq = int(page.seqs[-1])
         return names
 
+    def _learns(self, place: int) -> bool:
+        guards = self.learner.guards
+        return guards.learns_all or not guards.withholds(place)
+
     def _unit(self, arm_id: str) -> int:
         unit = self._units.get(arm_id)
         if unit is None:
@@ -128,11 +134,21 @@ class Fold:
         if further:
             block[-len(further) :] += sign * np.array(further, np.int64)
 
-    def restore(self, seq: int, blocks: Iterable[tuple[str, int, int, Sequence[int]]]) -> None:
-        """Start from the stored sums of the rows up to ``seq``, in place of whatever was folded."""
+    def restore(
+        self,
+        seq: int,
+        blocks: Iterable[tuple[str, int, int, Sequence[int]]],
+        guardrails: Iterable[EventRow] = (),
+    ) -> None:
+        """Start from the stored sums of the rows up to ``seq``, in place of whatever was folded.
+
+        ``guardrails`` : all rows of guardrails; those up to ``seq`` are taken in.
+        """
         learner = self.learner
+        learner.guards.restore(event for event in guardrails if event.seq <= seq)
         learner.sums.blocks.clear()
         learner.sums.totals[:] = 0
+        learner.sums.epochs[:] = [0] * learner.sums.arms
         learner.sums.stale.update(range(learner.sums.arms))
         self._beside.clear()
         for unit, epoch, bucket, statistics in blocks:

@@ -11,6 +11,7 @@ from ..bandit import Learner
 from ..bandit.events import EventRow
 from ..bandit.log import LogRow, RewardRow
 from .fold import BlockName, Fold
+from .guardrails import guardrail_events
 from .pages import LogPage, page_of
 from .store import Store, StoredBlock
 
@@ -44,7 +45,8 @@ class Replica:
                 "the stored sums of bandit '%s' are damaged: folding its whole log", self._store.bandit
             )
         else:
-            self._fold.restore(seq, blocks)
+            events = await guardrail_events(self._store.pool, self._store.bandit, seq)
+            self._fold.restore(seq, blocks, events)
             self.stored_seq = seq
         await self.catch_up()
 
@@ -53,7 +55,8 @@ class Replica:
         base = await self._store.sums.load_base()
         if base.seq <= self.seq:
             return False
-        self._fold.restore(base.seq, base.blocks)
+        events = await guardrail_events(self._store.pool, self._store.bandit, base.seq)
+        self._fold.restore(base.seq, base.blocks, events)
         self._changed = dict.fromkeys(self._fold.names(), base.seq)
         return True
 

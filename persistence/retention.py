@@ -21,6 +21,7 @@ from ..bandit import BanditSpec, Learner
 from ..errors import InputInvalid, shown
 from .base import Base, base_digest, read_base
 from .fold import Fold
+from .guardrails import guardrail_events
 from .queries import query
 from .rows import Row, any_row_from, array_text, day_of, spec_from
 from .store import Store
@@ -158,11 +159,12 @@ async def _folded(store: Store, plan: Retained) -> list[tuple[BanditSpec, Base]]
         documents = await store.raw_specs(connection)
         specs = [spec_from(document) for document in documents.values()]
         wanted = list({(spec.encoding, spec.bucket_rows): spec for spec in specs}.values())
+        guardrails = await guardrail_events(connection, store.bandit)
         folds = []
         for spec in wanted:
             base = await read_base(connection, spec)
             fold = Fold(Learner(spec))
-            fold.restore(base.seq, base.blocks)
+            fold.restore(base.seq, base.blocks, guardrails)
             folds.append(fold)
         # The contexts are wanted where rows have to be encoded anew.
         encoding = wanted[0].encoding if len({spec.encoding for spec in wanted}) == 1 else ""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ..bandit import BanditSpec, Decision
 from ..bandit.choice import TOTAL, Keyed
-from ..bandit.decision import ARM_STAGE, IMPORTED, product
+from ..bandit.decision import ARM_STAGE, GUARDED, IMPORTED, product
 from ..bandit.learner import COHORT_STAGE, checked_id
 from ..bandit.space import STRATEGY_STAGE
 from ..errors import NyxError
@@ -14,7 +14,7 @@ from ..features import Encoder
 
 __all__ = ["Authenticity"]
 
-_REASONS = {"policy", "holdout", "only_arm", "conservative"}
+_REASONS = {"policy", "holdout", "only_arm", "conservative", "kill_switch", "shadow", GUARDED}
 
 
 class Authenticity:
@@ -56,12 +56,12 @@ class Authenticity:
             return f"it cannot be read ({type(error).__name__})"
 
     def _made(self, decision: Decision) -> str | None:
-        if decision.reason not in _REASONS:
+        if decision.reason.partition(":")[0] not in _REASONS or not decision.reason.isprintable():
             return "its reason or mode is none"
         return self._content(decision) or self._arm(decision) or self._draws(decision)
 
     def _imported(self, decision: Decision) -> str | None:
-        if decision.mode != IMPORTED or decision.reason not in {*_REASONS, IMPORTED}:
+        if decision.mode != IMPORTED or decision.reason.partition(":")[0] not in {*_REASONS, IMPORTED}:
             return "its reason or mode is none"
         return self._content(decision) or self._arm(decision) or self._chances(decision)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..persistence.base import base_digest, read_bases
+from ..persistence.guardrails import guardrail_events
 from ..persistence.queries import Connection, query
 from ..persistence.store import Store
 from . import log_walk
@@ -24,7 +25,7 @@ async def checked_base(store: Store, connection: Connection, found: Found) -> Ba
             found.add(log_walk.SPECS, 0, "", f"the base at row {seq}: its sums are not what was written")
     if seq and not sums:
         found.add(log_walk.SPECS, 0, "", f"the base at row {seq}: no sums are stored")
-    return Base(seq, sums)
+    return Base(seq, sums, await guardrail_events(connection, store.bandit, seq) if seq else ())
 
 
 async def checked_keys(store: Store, connection: Connection, found: Found) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..bandit import BanditSpec, Decision, Learner
 from ..bandit.decision import ARM_STAGE, IMPORTED
+from ..bandit.events import EventRow
 from ..bandit.learner import checked_id
 from ..errors import NyxError
 from ..persistence.fold import Fold
@@ -26,14 +27,20 @@ _REPR = float.__repr__
 class Walk:
     """One spec's learner at a row of the log, and the decisions that it makes there.
 
-    It begins behind row ``seq``, with the sums that ``blocks`` hold.
+    It begins behind row ``seq``, with the sums of ``blocks`` and the rows of ``guardrails`` up to there.
     """
 
-    def __init__(self, spec: BanditSpec, seq: int = 0, blocks: Iterable[StoredBlock] = ()) -> None:
+    def __init__(
+        self,
+        spec: BanditSpec,
+        seq: int = 0,
+        blocks: Iterable[StoredBlock] = (),
+        guardrails: Iterable[EventRow] = (),
+    ) -> None:
         self.spec = spec
         self.learner = Learner(spec)
         self.fold = Fold(self.learner)
-        self.fold.restore(seq, blocks)
+        self.fold.restore(seq, blocks, guardrails)
         self._begin = seq
         self._authenticity = Authenticity(spec)
         self._staged = spec.arms.staged
@@ -53,6 +60,7 @@ class Walk:
         phi, seq, units = row["phi"], row["seq"], row["units"]
         if (
             unit is None
+            or not self.learner.guards.learns_all
             or row["encoding"] != self._encoding
             or len(phi) != sums.dimension
             or not is_plain(row)

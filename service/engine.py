@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Literal, Self, overload
 
 from ..bandit import BanditSpec, Beliefs, Decision, Receipt, VerifyReport
+from ..bandit.guardrails import Override
 from ..bandit.reports import Reported, RewardStatus
 from ..errors import DatabaseUnavailable, NyxError
 from ..features import Value
@@ -26,6 +27,7 @@ from ..rewards import Adoption, ReferenceTimes, RewardSpec, ScoringResult
 from .bulk import ArmRequest, RewardReport, select_arms, update_rewards
 from .execution import Execution
 from .exporting import ExportReport, export_log
+from .guarding import list_overrides, order_override, revoke_override
 from .health import Health, health_of
 from .importing import ImportReport, import_log
 from .monitoring import MonitoringStatus
@@ -499,6 +501,65 @@ class LearningEngine:
             return None
         with reaching():
             return await self._parts.monitoring.status(self._parts.pool)
+
+    async def override(
+        self,
+        rule: str,
+        arms: Iterable[str] | str = (),
+        *,
+        author: str,
+        reason: str,
+        share: float | None = None,
+        rows: int | None = None,
+        until: float | None = None,
+    ) -> Override:
+        """Order a guardrail: a numbered row of the log, which every process obeys once it has learned it.
+
+        It acts on the pmf before the draw, so that propensities stay exact. See
+        ``docs/how-to/guardrails.md``.
+
+        Parameters
+        ----------
+        rule : ``pin``, ``exclude``, ``pause``, ``retire``, ``cap``, ``ramp``, ``kill_switch``, ``shadow`` or
+            ``freeze``.
+        arms : arm ids or strategy names; none for the last three.
+        author, reason : who orders it, and why; kept in the row.
+        share : of ``cap``, and what ``ramp`` begins with. rows : of ``ramp``.
+        until : it expires then, in seconds since 1970; by default never.
+
+        Raises
+        ------
+        InputInvalid, ArmUnknown, GuardrailConflict : it does not fit; nothing was written.
+        DatabaseUnavailable : an order that is not in the log is none.
+        """
+        self._check_open()
+        return await order_override(
+            self._store,
+            self._replica,
+            self.spec,
+            rule,
+            arms,
+            author=author,
+            reason=reason,
+            share=share,
+            rows=rows,
+            until=until,
+        )
+
+    async def revoke(self, seq: int, *, author: str, reason: str) -> Override:
+        """End an override, by the number of its row.
+
+        Raises
+        ------
+        InputInvalid : none of this number is in force; nothing was written.
+        """
+        self._check_open()
+        return await revoke_override(self._store, self._replica, self.spec, seq, author=author, reason=reason)
+
+    async def overrides(self, *, expired: bool = False) -> list[Override]:
+        """The overrides in force, in the order of their rows; ``expired`` : also those that have expired."""
+        self._check_open()
+        return await list_overrides(self._store, self.spec, expired=expired)
 
     async def flush(self) -> int:
         """Send what waits on the local disk now; returns how many records still wait there.

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..bandit import BanditSpec
 from ..bandit.events import EventRow
+from ..bandit.guardrails import PERSON
 from ..bandit.log import LogRow
 from ..bandit.watch import Watch
 
@@ -32,7 +33,7 @@ class EventCheck:
     def problem(self, row: LogRow, context: Mapping[str, Any] | None) -> str | None:
         """Take the next row in; what shows that no monitor concluded it, where it is an event."""
         problem = None
-        if isinstance(row, EventRow):
+        if isinstance(row, EventRow) and row.monitor != PERSON:  # what a person ordered, nobody concludes
             due = self._concluded.get(row.spec_hash, {}).pop(row.key, None)
             problem = None if due is not None and due.same(row) else "no monitor concludes it"
         for key, watch in self._watches.items():

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from ..bandit import BanditSpec
 from ..bandit.decision import IMPORTED
-from ..bandit.events import EVENT_KINDS
+from ..bandit.events import EVENT_KINDS, EventRow
 from ..errors import NyxError
 from ..persistence.queries import Connection, query
 from ..persistence.rows import Row, any_row_from
@@ -53,11 +53,12 @@ class Section:
 @dataclass(frozen=True, slots=True)
 class Base:
     """Sums of the rows 1 to ``seq``, by encoding and bucket length: where those rows are gone, a fold begins
-    behind them.
+    behind them. ``guardrails`` : their rows up to ``seq``, which are never dropped.
     """
 
     seq: int = 0
     sums: Mapping[tuple[str, int], Sequence[StoredBlock]] = field(default_factory=dict)
+    guardrails: Sequence[EventRow] = ()
 
 
 @dataclass
@@ -153,7 +154,7 @@ class _Walking:
     ) -> None:
         self.rows, self._specs = RowCheck(specs), specs
         self._walks = {
-            key: Walk(spec, base.seq, base.sums.get((spec.encoding, spec.bucket_rows), ()))
+            key: Walk(spec, base.seq, base.sums.get((spec.encoding, spec.bucket_rows), ()), base.guardrails)
             for key, spec in specs.items()
             if base.seq == 0 or (spec.encoding, spec.bucket_rows) in base.sums
         }

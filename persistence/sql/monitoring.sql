@@ -9,7 +9,7 @@ VALUES ($1, $2, date '1970-01-01', $3, $4, $5, $6);
 -- name: events_between
 -- Above $2, up to $3.
 SELECT * FROM nyx.log
-WHERE bandit = $1 AND kind IN ('epoch', 'alarm') AND decided_on = date '1970-01-01'
+WHERE bandit = $1 AND kind IN ('epoch', 'alarm', 'guardrail') AND decided_on = date '1970-01-01'
   AND seq > $2 AND ($3::bigint IS NULL OR seq <= $3)
 ORDER BY seq;
 

@@ -32,7 +32,9 @@ BEGIN
                      ('hold', 'INSERT, UPDATE'),
                      ('conflict', 'INSERT'),
                      ('unlearned', 'INSERT'),
-                     ('monitoring', 'INSERT, UPDATE')) AS g (name, rights)
+                     ('monitoring', 'INSERT, UPDATE'),
+                     ('budget', 'INSERT, UPDATE'),
+                     ('reservation', 'INSERT, UPDATE (used)')) AS g (name, rights)
         JOIN pg_tables t ON t.schemaname = 'nyx' AND t.tablename = g.name
     LOOP
         EXECUTE format('GRANT %s ON nyx.%I TO nyx_writer', found.rights, found.name);

@@ -18,6 +18,7 @@ COMMANDS: Mapping[str, str] = {
     "validate": "check policies against theory, published figures and independent computation",
     "migrate": "bring the schema of a database up to date, or see what that would do",
     "retention": "drop decisions and rows that are older than an age; what they taught stays",
+    "override": "pin, exclude, cap or switch off: order a guardrail, end one, or list them",
     "reprice": "read all stored rewards under other weights, and see which arm would be best",
     "verify": "fold the stored log, derive every decision anew, and name the first row that differs",
     "doctor": "look at the database, and say what is wrong and how to mend it",

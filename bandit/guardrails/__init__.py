@@ -1,0 +1,7 @@
+"""Guardrails: what people order and what watching rules conclude, acting on the pmf before the draw."""
+
+from .acting import NO_RULES, Cap, Rules, guard
+from .override import PERSON, RULES, Override, revocation
+from .state import GuardState
+
+__all__ = ["NO_RULES", "PERSON", "RULES", "Cap", "GuardState", "Override", "Rules", "guard", "revocation"]
