@@ -41,13 +41,14 @@ class Block:
     @property
     def key(self) -> str:
         """Hash of everything that the numbers depend on."""
+        contender = self.contender.to_dict()
+        del contender["label"]
         return digest(
             {
                 "format": _FORMAT,
                 "version": _version(),
                 "world": self.world.to_dict(),
-                "policy": self.contender.policy.to_dict(),
-                "sampled": self.contender.sampled,
+                **contender,
                 "horizon": self.horizon,
                 "seed": self.seed,
                 "checkpoints": list(self.checkpoints),

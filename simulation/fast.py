@@ -40,6 +40,15 @@ _LOOPS: dict[str, Callable[[Contender], tuple[str, int, float, float]]] = {
 }
 
 
+_WATCHED_LOOPS: dict[str, Callable[[Contender], tuple[int, float, float]]] = {
+    "uniform": lambda _: (0, 0.0, 0.0),
+    "thompson_beta": lambda c: (1, _number(c, "a"), _number(c, "b")),
+    "ucb1": lambda c: (2, _number(c, "alpha"), 0.0),
+    "kl_ucb": lambda c: (3, float(c.policy.parameters["level"] != "ln t"), _number(c, "c")),
+}
+"""Policy → code in ``lockstep.watched``, its two numbers."""
+
+
 class Played(Protocol):
     """A replication that a compiled loop has played."""
 
@@ -51,6 +60,10 @@ class Played(Protocol):
     def rewards(self) -> Integers:
         """What it paid, in units of 2⁻¹⁶, (T,)."""
 
+    @property
+    def begun(self) -> tuple[tuple[int, tuple[int, ...]], ...]:
+        """Rounds behind whose rewards epochs began, and whose."""
+
     def truth(self) -> tuple[Floats, Floats]:
         """Expected rewards of the arms chosen and of the best, (T,), (T,)."""
 
@@ -60,7 +73,9 @@ class Played(Protocol):
 
 def has_fast_play(world: World, contender: Contender) -> bool:
     """Whether a compiled loop can play the contender in the world."""
-    if contender.policy.common.given():
+    if _is_watched(contender):
+        return contender.policy.name in _WATCHED_LOOPS and world.segments(0, 0) is not None
+    if not _is_plain(contender):
         return False
     if isinstance(world, Linear):
         return contender.policy.name == "linucb"
@@ -69,7 +84,10 @@ def has_fast_play(world: World, contender: Contender) -> bool:
 
 def fast_play(world: World, contender: Contender, horizon: int, seed: int, replication: int) -> Played | None:
     """Play a replication in a compiled loop; None where there is none for the contender in the world."""
-    if contender.policy.common.given():
+    if _is_watched(contender):
+        segments = world.segments(seed, replication) if contender.policy.name in _WATCHED_LOOPS else None
+        return None if segments is None else _watched(segments, contender, horizon, seed, replication)
+    if not _is_plain(contender):
         return None
     if isinstance(world, Linear):
         return _linear(world, contender, horizon, seed, replication)
@@ -79,11 +97,25 @@ def fast_play(world: World, contender: Contender, horizon: int, seed: int, repli
     return None if segments is None else _segmented(segments, contender, horizon, seed, replication)
 
 
+def _is_plain(contender: Contender) -> bool:
+    return contender.monitors is None and not contender.policy.common.given()
+
+
+def _is_watched(contender: Contender) -> bool:
+    """Monitors of rewards, with or without ``idle_discount``, and no other common setting."""
+    return (
+        contender.monitors is not None
+        and contender.monitors.reward
+        and contender.policy.common.given().keys() <= {"idle_discount"}
+    )
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Segmented:
     arms: Integers
     rewards: Integers
     segments: Segments
+    begun: tuple[tuple[int, tuple[int, ...]], ...] = ()
 
     def truth(self) -> tuple[Floats, Floats]:
         segments = self.segments
@@ -106,6 +138,7 @@ class _Contextual:
     rewards: Integers
     expected: Floats
     best: Floats
+    begun: tuple[tuple[int, tuple[int, ...]], ...] = ()
 
     def truth(self) -> tuple[Floats, Floats]:
         return self.expected, self.best
@@ -159,6 +192,33 @@ def _segmented(segments: Segments, contender: Contender, horizon: int, seed: int
         rewards,
     )
     return _Segmented(arms, rewards, segments)
+
+
+def _watched(segments: Segments, contender: Contender, horizon: int, seed: int, replication: int) -> Played:
+    arms, rewards, begun = (np.empty(horizon, np.int64) for _ in range(3))
+    code, first, second = _WATCHED_LOOPS[contender.policy.name](contender)
+    idle = contender.policy.common.idle_discount
+    lockstep.watched.play_watched(
+        code,
+        first,
+        second,
+        contender.policy.floor,
+        1.0 if idle is None else idle,
+        contender.rows_of_a_bucket,
+        0.0 if contender.monitors is None else contender.monitors.evidence,
+        segments.centers,
+        segments.starts,
+        segments.sd,
+        segments.delay,
+        *key_of(seed, replication, "rewards"),
+        *_draws(seed),
+        replication,
+        arms,
+        rewards,
+        begun,
+    )
+    found = np.flatnonzero(begun >= 0).tolist()
+    return _Segmented(arms, rewards, segments, tuple((t, (int(begun[t]),)) for t in found))
 
 
 def _linear(world: Linear, contender: Contender, horizon: int, seed: int, replication: int) -> Played | None:

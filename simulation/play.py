@@ -1,7 +1,8 @@
 """One policy plays one replication of a world: through the real ``Learner``, or through a compiled loop.
 
 The compiled loops take the very decisions that the learner takes (tests compare them arm by arm), except
-for a contender that is marked ``sampled``.
+for a contender that is marked ``sampled``. Where a contender has monitors, each row of its simulated log goes
+through ``bandit.watch``, and an event takes the next number: a decision behind it has the new epoch.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..bandit import Learner
+from ..bandit import BanditSpec, Learner
 from ..bandit.decision import Decision
+from ..bandit.watch import Observation, Watch
 from ..features import ONE, Value
 from .contender import Contender
 from .fast import fast_play, tally_rounds
@@ -24,6 +26,7 @@ __all__ = ["Trajectory", "play", "play_with_learner", "tally"]
 _BLOCK_CELLS = 1 << 18  # rounds are made in blocks of so many rewards: memory stays small, results the same
 
 _Encoded = tuple[dict[str, Value], list[int]]
+_Due = tuple[Decision, int, int]  # a decision, its reward in units, and its round
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +36,7 @@ class Trajectory:
     arms (T,) : index of the chosen arm. rewards (T,) : what it paid, in [0, 1].
     expected (T,) : its expected reward. best (T,) : that of the best eligible arm.
     learner : what the policy knew at the end; None from a compiled loop.
+    begun : rounds whose reward completed the evidence for a shift, and the arms whose new epochs began there.
     """
 
     arms: Integers
@@ -40,6 +44,7 @@ class Trajectory:
     expected: Floats
     best: Floats
     learner: Learner | None = None
+    begun: tuple[tuple[int, tuple[int, ...]], ...] = ()
 
     @property
     def regret(self) -> Floats:
@@ -59,7 +64,7 @@ def play(
     found = fast_play(world, contender, horizon, seed, replication)
     if found is None:
         return play_with_learner(world, contender, horizon, seed=seed, replication=replication)
-    return Trajectory(found.arms, found.rewards / ONE, *found.truth())
+    return Trajectory(found.arms, found.rewards / ONE, *found.truth(), begun=found.begun)
 
 
 def tally(
@@ -78,10 +83,10 @@ def play_with_learner(
     world: World, contender: Contender, horizon: int, *, seed: int = 0, replication: int = 0
 ) -> Trajectory:
     """Play ``horizon`` rounds through a ``Learner``: any policy, any world."""
-    learner = Learner(contender.bandit_spec(world, seed))
+    learner = _Watched(contender.bandit_spec(world, seed))
     arms = np.zeros(horizon, np.int64)
     rewards, expected, best = np.zeros(horizon), np.zeros(horizon), np.zeros(horizon)
-    pending: defaultdict[int, list[tuple[Decision, int]]] = defaultdict(list)
+    pending: defaultdict[int, list[_Due]] = defaultdict(list)
     size = max(1, _BLOCK_CELLS // len(learner.arms))
     for start in range(0, horizon, size):
         stop = min(horizon, start + size)
@@ -92,22 +97,45 @@ def play_with_learner(
         rewards[start:stop] = block.rewards[rows, chosen] / ONE
         expected[start:stop] = block.expected[rows, chosen]
         best[start:stop] = np.nanmax(block.expected, axis=1)
-    return Trajectory(arms, rewards, expected, best, learner)
+    return Trajectory(arms, rewards, expected, best, learner, tuple(learner.begun))
+
+
+class _Watched(Learner):
+    """A learner whose log its spec's monitors watch, where it has any."""
+
+    def __init__(self, spec: BanditSpec) -> None:
+        super().__init__(spec)
+        self.begun: list[tuple[int, tuple[int, ...]]] = []
+        self._watch = None if spec.monitors is None else Watch(spec)
+
+    def learn(self, decision: Decision, units: int, round_: int) -> None:
+        """Fold the reward of a round's decision as the next row, and what the monitors conclude behind it."""
+        seq = self.sums.seq + 1
+        self.absorb(decision, units, seq)
+        if self._watch is None:
+            return
+        seen = Observation(seq, decision.arm, decision.epoch, decision.phi, units, None)
+        for draft in self._watch.observe(seen):
+            event = draft.numbered(self.sums.seq + 1)
+            self.begin(event)
+            self._watch.note(event)
+            if event.epochs:
+                self.begun.append((round_, tuple(self.arms.units.index(name) for name in event.epochs)))
 
 
 def _play_block(
-    learner: Learner,
+    learner: _Watched,
     block: Rounds,
     replication: int,
     start: int,
-    pending: defaultdict[int, list[tuple[Decision, int]]],
+    pending: defaultdict[int, list[_Due]],
 ) -> Integers:
     encoded: dict[int, _Encoded] = {}
     chosen = np.zeros(len(block.which), np.int64)
     for i, place in enumerate(block.which.tolist()):
         t = start + i
-        for decision, units in pending.pop(t, ()):
-            learner.absorb(decision, units, learner.sums.seq + 1)
+        for due in pending.pop(t, ()):
+            learner.learn(*due)
         if place not in encoded:
             encoded[place] = learner.encoder.encode(block.contexts[place])
         context, phi = encoded[place]
@@ -117,7 +145,7 @@ def _play_block(
         units = int(block.rewards[i, arm])
         delay = 0 if block.delays is None else int(block.delays[i, arm])
         if delay == 0:
-            learner.absorb(decision, units, learner.sums.seq + 1)
+            learner.learn(decision, units, t)
         elif delay != NEVER:
-            pending[t + 1 + delay].append((decision, units))
+            pending[t + 1 + delay].append((decision, units, t))
     return chosen

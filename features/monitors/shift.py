@@ -10,14 +10,15 @@ import numpy as np
 from ...errors import InputInvalid, shown
 from .window import KEPT, MOST
 
-__all__ = ["Shift", "ShiftMonitor"]
+__all__ = ["LEVEL_RIDGE", "Shift", "ShiftMonitor"]
 
 _UNIT = 1.0 / 65536.0
 _MOST_OWN_COLUMNS = (
     48  # arms that get a column of their own; with more, a row is dear, and each column is thin
 )
 _DEAR = 24  # columns up to which every row is judged
-_LEVEL_RIDGE, _COLUMN_RIDGE = 0.001, 1.0
+LEVEL_RIDGE, _COLUMN_RIDGE = 0.001, 1.0
+"""Diagonal of Λ: of the leading 1, and of every other column."""
 _BOTH_LEVELS = 0.6931471805599453  # ln 2: two levels share the false alarms of one
 
 
@@ -62,7 +63,7 @@ class ShiftMonitor:
         self._numbers: list[int] = []
         self._a, self._b = np.zeros((p, p)), np.zeros(p)
         self._ridge = np.full(p, _COLUMN_RIDGE)
-        self._ridge[0] = _LEVEL_RIDGE
+        self._ridge[0] = LEVEL_RIDGE
         self._lower, self._work = np.zeros((p, p)), np.zeros((4, p))
         self._residuals = np.zeros(MOST)
         self._out = np.zeros((2, 3))

@@ -7,6 +7,7 @@ same. The same command prints the same numbers, whatever the number of workers.
   nyx-learning simulate --world bernoulli:0.9,0.8,0.7 --policies ucb1:alpha=1,floor=0,kl_ucb:floor=0
   nyx-learning simulate --world pb1 --policies kl_ucb:floor=0 --replications 1000 --workers 2 --plot pb1.png
   nyx-learning simulate --world orchestration --policies uniform,thompson_beta,hier_ts --out results
+  nyx-learning simulate --world pb1 --policies kl_ucb:floor=0,idle_discount=0.999 --monitors
   nyx-learning simulate --spec simulation.toml
 
 With --out the finished part of an interrupted simulation is kept, and the same command goes on from there.
@@ -53,6 +54,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         default=None,
         help="thompson_beta by samples: equal in law and much faster, but not the learner's own choices",
+    )
+    add(
+        "--monitors",
+        action="store_true",
+        default=None,
+        help="let monitors watch every policy's world: a shift of its rewards begins a new epoch",
+    )
+    add(
+        "--bucket-rows",
+        metavar="N",
+        type=_whole,
+        help="rows that share a block of sums; forgetting reads these",
     )
     add("--horizon", metavar="T", type=_whole, help="rounds of a replication (default: the world's own)")
     add("--replications", metavar="R", type=_whole, help="(default: 100)")
@@ -145,6 +158,7 @@ def _document(found: Results, asked: Simulation) -> dict[str, Any]:
                 "name": contender.policy.name,
                 "floor": contender.policy.floor,
                 "parameters": dict(contender.policy.parameters),
+                "monitors": None if contender.monitors is None else contender.monitors.to_dict(),
                 **{
                     key: value
                     for key, value in last[contender.label].items()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InputInvalid, shown
+from ...features.monitors import Monitors
 from ...simulation.contender import Contender
 from ...simulation.worlds import Delayed, World
 from .policies import parse_policies
@@ -25,6 +26,8 @@ FIELDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "missing": ((int, float), "a share from 0 to 1"),
     "policies": ((str, list), "a text such as 'ucb1:alpha=1,hier_ts', or a list of such texts"),
     "sampled": ((bool,), "true or false"),
+    "monitors": ((bool, dict), "true or false, or an object with the fields of Monitors"),
+    "bucket_rows": ((int,), "a whole number"),
     "horizon": ((int,), "a whole number"),
     "replications": ((int,), "a whole number"),
     "seed": ((int,), "a whole number"),
@@ -111,11 +114,18 @@ def simulation_of(fields: Mapping[str, Any]) -> Simulation:
     listed = fields.get("policies", DEFAULT_POLICIES)
     policies = parse_policies(listed if isinstance(listed, str) else ",".join(map(_text, listed)))
     sampled = fields.get("sampled", False)
+    monitors = _monitors(fields.get("monitors", False))
     return Simulation(
         world,
         label,
         tuple(
-            Contender(name, policy, sampled and policy.name == "thompson_beta")
+            Contender(
+                name,
+                policy,
+                sampled and policy.name == "thompson_beta",
+                monitors,
+                fields.get("bucket_rows"),
+            )
             for name, policy in policies.items()
         ),
         fields.get("horizon"),
@@ -128,6 +138,15 @@ def simulation_of(fields: Mapping[str, Any]) -> Simulation:
         fields.get("out"),
         fields.get("plot"),
     )
+
+
+def _monitors(asked: bool | Mapping[str, Any]) -> Monitors | None:
+    if isinstance(asked, bool):
+        return Monitors() if asked else None
+    try:
+        return Monitors.from_dict(asked)
+    except TypeError as error:
+        raise _unusable("the simulation", "monitors with known fields", str(error)) from None
 
 
 def _text(item: object) -> str:

@@ -4,9 +4,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import arms, counter, hierarchical, keyed, linear, rewards, sampled, tally, ziggurat
+    from . import arms, counter, hierarchical, keyed, linear, rewards, sampled, tally, watched, ziggurat
 
-__all__ = ["arms", "counter", "hierarchical", "keyed", "linear", "rewards", "sampled", "tally", "ziggurat"]
+__all__ = [
+    "arms",
+    "counter",
+    "hierarchical",
+    "keyed",
+    "linear",
+    "rewards",
+    "sampled",
+    "tally",
+    "watched",
+    "ziggurat",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,6 +10,7 @@ from ...errors import InputInvalid, shown
 from .anchors import anchors
 from .check import Check, Finding
 from .coverage import coverage
+from .drift import drift
 from .golden import golden
 from .propensities import propensities
 from .quadrature import quadrature
@@ -46,6 +47,7 @@ def suite() -> tuple[Check, ...]:
         *propensities(),
         *staged(),
         *quadrature(),
+        *drift(),
         *golden(),
         *verdicts(),
         *coverage(),
