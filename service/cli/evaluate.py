@@ -23,16 +23,18 @@ import asyncio
 import json
 from itertools import product
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from ...errors import InputInvalid, shown
+from ...errors import InputInvalid, NyxError, shown
 from ...simulation.columns import number_of
-from ...simulation.interchange import LoggedChoice, read_log
-from ...simulation.verdict import LOGGED, judge_holdout, judged_log
-from ...simulation.verdict.holdout import cohorts
+from ...simulation.interchange import read_log
+from ...simulation.verdict import LOGGED, Judged, gathered
+from ...simulation.verdict.gathering import BATCH_ROWS
+from ...simulation.verdict.holdout import gathered_cohorts, judge_cohorts
 from ...simulation.verdict.targets import Teacher, spec_of_log, teacher_of
 from ..evaluation.report import write_report
-from ..evaluation.stored import stored_log
+from ..evaluation.stored import StoredLog, stored_log
 from ..evaluation.study import Candidate, Question, Study, run_search, run_study
 from ..evaluation.wording import lines_of
 from .output import print_json, print_text
@@ -91,19 +93,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="rows that teach (default: %(default)s)",
     )
     add("--report", metavar="FILE", help="write a self-contained HTML report")
+    parser.add_argument(
+        "--memory-rows",
+        metavar="N",
+        type=_count,
+        default=BATCH_ROWS,
+        help="rows kept in memory at a time; a longer log is judged from disk (default: %(default)s)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Judge, print, and write the report."""
     _check_usage(args)
-    stored = None if args.log is not None else asyncio.run(stored_log(args.bandit, args.dsn))
-    choices = list(read_log(args.log)) if stored is None else stored.choices
-    source = args.log if stored is None else stored.bandit
+    with TemporaryDirectory(prefix="nyx-evaluate-") as folder:
+        try:
+            return _run(args, Path(folder))
+        except OSError as error:
+            if isinstance(error, NyxError):
+                raise
+            raise InputInvalid(
+                "the log cannot be kept on disk while it is judged",
+                expected=f"room for about as many bytes as the log has, in {folder}",
+                found=error.strerror or str(error),
+                fix="set TMPDIR to a folder with room, or judge a part of the log",
+            ) from None
+
+
+def _run(args: argparse.Namespace, folder: Path) -> int:
+    stored = None if args.log is not None else asyncio.run(stored_log(args.bandit, args.dsn, folder))
+    path, source = (args.log, args.log) if stored is None else (stored.path, stored.bandit)
+    rows = folder / "rows"
+    rows.mkdir()
+    choices = read_log(path)
     if args.holdout:
-        verdict = judge_holdout(choices, args.metric, min_lift=args.min_lift, confidence=args.confidence)
-        study = Study(cohorts(choices, args.metric), {}, (verdict,))
+        log = gathered_cohorts(choices, rows, args.metric, rows=args.memory_rows)
+        study = Study(log, {}, (judge_cohorts(log, min_lift=args.min_lift, confidence=args.confidence),))
     else:
-        study = _study(args, choices, None if stored is None else stored)
+        study = _study(args, gathered(choices, rows, args.metric, rows=args.memory_rows), stored)
     if args.report is not None:
         write_report(Path(args.report), study, source=str(source))
     if args.json:
@@ -113,8 +139,7 @@ def run(args: argparse.Namespace) -> int:
     return _code(study)
 
 
-def _study(args: argparse.Namespace, choices: list[LoggedChoice], stored: Any) -> Study:
-    log = judged_log(choices, args.metric)
+def _study(args: argparse.Namespace, log: Judged, stored: StoredLog | None) -> Study:
     teacher: Teacher = spec_of_log(log) if stored is None else teacher_of(stored.spec, log)
     baseline = args.baseline
     if baseline is None:
@@ -250,6 +275,12 @@ def _document(study: Study, source: str) -> dict[str, Any]:
 
 def _code(study: Study) -> int:
     return {"met": 0, "not supported": 2}.get(study.best.status, 1)
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 12:
+        raise argparse.ArgumentTypeError(f"a whole number is needed, not {text!r}")
+    return int(text)
 
 
 def _number(text: str) -> float:

@@ -118,20 +118,21 @@ def _policies(verdicts: Sequence[Verdict]) -> str:
 
 
 def _over_time(study: Study) -> str:
-    reward = np.asarray(study.log.data.reward)
+    reward = np.asarray(study.shown.data.reward)
     n = len(reward)
+    step = len(study.log) / n
     ends = np.unique(np.linspace(max(1, min(20, n)), n, _POINTS).astype(int))
     total = np.concatenate([[0.0], np.cumsum(reward)])
     window = max(10, n // 10)
-    recent = [(float(e), float((total[e] - total[max(0, e - window)]) / min(e, window))) for e in ends]
-    whole = [(float(e), float(total[e] / e)) for e in ends]
-    lines = [("all so far", "baseline", whole), (f"last {window:,}", "second", recent)]
+    recent = [(step * float(e), float((total[e] - total[max(0, e - window)]) / min(e, window))) for e in ends]
+    whole = [(step * float(e), float(total[e] / e)) for e in ends]
+    lines = [("all so far", "baseline", whole), (f"last {step * window:,.0f}", "second", recent)]
     name, table = study.best.policy, study.tables.get(study.best.policy)
     if table is not None and not isinstance(table, str):
-        weight = weights(study.log, table)
+        weight = weights(study.shown, table)
         top = np.concatenate([[0.0], np.cumsum(weight * reward)])
         bottom = np.concatenate([[0.0], np.cumsum(weight)])
-        points = [(float(e), float(top[e] / bottom[e])) for e in ends if bottom[e] > 0.0]
+        points = [(step * float(e), float(top[e] / bottom[e])) for e in ends if bottom[e] > 0.0]
         if points:
             lines.append((f"{_brief(name)} so far", "learned", points))
     return _section(
@@ -149,7 +150,7 @@ def _weights(study: Study) -> str:
     table = study.tables.get(study.best.policy)
     if table is None:
         return _section("Weights", "Two cohorts: each row weighs by its cohort's share.", "<p>–</p>")
-    weight = weights(study.log, table)
+    weight = weights(study.shown, table)
     edges = np.array([-np.inf, 0.0, *_BINS, np.inf])
     # Right-closed: a weight of exactly 0 stands alone.
     counts = np.bincount(np.searchsorted(edges[1:-1], weight, side="left"), minlength=len(edges) - 1)
@@ -222,7 +223,7 @@ def _overlaid(study: Study) -> Overlay | None:
     if table is None or isinstance(table, str):
         return None
     try:
-        return overlay(study.log.data, table[study.log.cell], outside_max=0.999)
+        return overlay(study.shown.data, table[study.shown.cell], outside_max=0.999)
     except NyxError:
         return None
 
@@ -280,6 +281,10 @@ def _facts(study: Study, verdict: Verdict, found: Diagnostics | None) -> str:
         f"context {verdict.ceiling.oracle:.4f} (inflated by luck); nothing exceeds "
         f"{verdict.ceiling.highest:.4f}",
     }
+    if len(study.shown) < len(study.log):
+        facts["plots and diagnostics"] = (
+            f"of {len(study.shown):,} evenly spaced rows; all else of all {len(study.log):,}"
+        )
     if verdict.beside is not None:
         facts[f"{verdict.beside.metric} beside"] = beside_line(verdict.beside)
     if found is not None:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ...bandit import PolicySpec
-from ...simulation.offpolicy import snips
-from ...simulation.verdict import LOGGED, JudgedLog, Verdict, judge_all
-from ...simulation.verdict.bounds import Policy, weights
+from ...simulation.offpolicy import Accumulator
+from ...simulation.verdict import LOGGED, Judged, JudgedLog, Verdict, judge_all
+from ...simulation.verdict.bounds import Policy
+from ...simulation.verdict.disk import DiskLog
 from ...simulation.verdict.targets import Teacher, learns, split
 
 __all__ = ["Candidate", "Held", "Question", "Study", "run_search", "run_study"]
+
+SHOWN_ROWS = 100_000
+"""Rows of a log on disk that a report's plots and diagnostics are made of."""
 
 Floats = npt.NDArray[np.float64]
 Candidate = PolicySpec | Mapping[str, float] | str
@@ -46,19 +51,24 @@ class Held:
         return {"policy": self.policy, "held_out_value": self.value, "standard_error": self.standard_error}
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False)
 class Study:
     """Verdicts, the rows that judged, and the policies' tables on them.
 
     taught, chose : rows before them that taught the policies, and that chose among candidates.
     """
 
-    log: JudgedLog
+    log: Judged
     tables: Mapping[str, Policy]
     verdicts: tuple[Verdict, ...]
     taught: int = 0
     chose: int = 0
     search: tuple[Held, ...] = ()
+
+    @cached_property
+    def shown(self) -> JudgedLog:
+        """What plots and diagnostics are made of: all rows, or evenly spaced ones of a log on disk."""
+        return self.log.thinned(SHOWN_ROWS if isinstance(self.log, DiskLog) else len(self.log))
 
     @property
     def best(self) -> Verdict:
@@ -68,7 +78,7 @@ class Study:
 
 
 def run_study(
-    log: JudgedLog, teacher: Teacher, candidates: Mapping[str, Candidate], question: Question
+    log: Judged, teacher: Teacher, candidates: Mapping[str, Candidate], question: Question
 ) -> Study:
     """Judge each candidate; where one of them learns, the first rows teach, and all are judged on the
     rest.
@@ -82,7 +92,7 @@ def run_study(
 
 
 def run_search(
-    log: JudgedLog, teacher: Teacher, candidates: Mapping[str, Candidate], question: Question
+    log: Judged, teacher: Teacher, candidates: Mapping[str, Candidate], question: Question
 ) -> Study:
     """Pick the candidate of the highest held-out value, and judge that one on rows of its own.
 
@@ -93,9 +103,7 @@ def run_search(
     held = log.part(first, second)
     found: list[Held] = []
     for name, one in candidates.items():
-        weight = weights(held, _table(log, teacher, one, first))
-        estimate = snips(np.array(held.data.reward), weight)
-        found.append(Held(name, estimate.value, estimate.standard_error))
+        found.append(_held(held, name, _table(log, teacher, one, first)))
     ranked = sorted(found, key=lambda one: (-one.value, one.policy))
     best = ranked[0].policy
     judged = log.part(second, len(log))
@@ -103,7 +111,22 @@ def run_search(
     return Study(judged, tables, _verdicts(judged, tables, question), second, second - first, tuple(ranked))
 
 
-def _verdicts(log: JudgedLog, tables: Mapping[str, Policy], question: Question) -> tuple[Verdict, ...]:
+def _held(log: Judged, name: str, policy: Policy) -> Held:
+    """The self-normalised value of a policy on rows that taught it nothing."""
+    sums = Accumulator(log.arms)
+    for batch in log.batches():
+        if not isinstance(policy, str):
+            target = policy[batch.cell]
+        elif batch.data.logging is not None:
+            target = batch.data.logging
+        else:
+            target = log.pmf_by_context[batch.cell]
+        sums.add(batch.data, target)
+    estimate = sums.estimates(outside_max=1.0 - 1e-9)["snips"]
+    return Held(name, estimate.value, estimate.standard_error)
+
+
+def _verdicts(log: Judged, tables: Mapping[str, Policy], question: Question) -> tuple[Verdict, ...]:
     return tuple(
         judge_all(
             log,
@@ -116,10 +139,10 @@ def _verdicts(log: JudgedLog, tables: Mapping[str, Policy], question: Question) 
     )
 
 
-def _table(log: JudgedLog, teacher: Teacher, candidate: Candidate, taught: int) -> Policy:
+def _table(log: Judged, teacher: Teacher, candidate: Candidate, taught: int) -> Policy:
     if isinstance(candidate, PolicySpec):
         return teacher.table(log, candidate, taught=taught)
     if isinstance(candidate, str):
         return LOGGED
-    row = np.array([candidate.get(arm, 0.0) for arm in log.data.arms])
+    row = np.array([candidate.get(arm, 0.0) for arm in log.arms])
     return np.tile(row, (len(log.contexts), 1))

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from scipy.stats import norm
 
 from . import betting, cells, kernels, sequence
+from .judged import Judged
 from .log import JudgedLog
 
 __all__ = [
@@ -47,7 +48,7 @@ _FURTHEST = 100_000_000
 _POWER_Z = 0.8416212335729143  # four times out of five
 
 
-def method_for(log: JudgedLog, second: Policy, *, adaptive: bool) -> Method:
+def method_for(log: Judged, second: Policy, *, adaptive: bool) -> Method:
     """The sharpest method that is valid against the baseline ``second``."""
     if adaptive:
         return "empirical_bernstein_sequence"
@@ -59,7 +60,7 @@ def method_for(log: JudgedLog, second: Policy, *, adaptive: bool) -> Method:
 class CellBounds:
     """By cells of context and arm."""
 
-    log: JudgedLog
+    log: Judged
     cells: cells.Cells
 
     def low(
@@ -132,49 +133,57 @@ def cap_for(c: Floats, p: Floats) -> float:
 class RowBounds:
     """By rows in their order: ``sequence`` for adaptive logs, else ``betting``.
 
-    pmf : of the logging policy, by row (n, K) or by context (C, K); ``whole``: it is known for all arms.
+    by_row : the logging policy's pmf is that of the row; else that of the context. whole : it is known for
+    all arms.
     """
 
-    log: JudgedLog
+    log: Judged
     adaptive: bool
-    pmf: Floats
     by_row: bool
     whole: bool
 
     def contrasts(self, plus: float, first: Policy, minus: float, second: Policy) -> Contrasts:
         """D of every row."""
         log = self.log
-        reward = np.array(log.data.reward)
-        gaps = np.empty(len(log))
+        d, gaps = log.column(), log.column()
+        at = 0
         if not self.whole:
             # Guesses of 0 for what is added and of 1 for what is subtracted need no arm but the chosen one's.
-            d = plus * self._weight(first) * reward - minus + minus * self._weight(second) * (1.0 - reward)
+            for batch in log.batches():
+                reward = np.asarray(batch.data.reward)
+                own, others = weights(batch, first), weights(batch, second)
+                d[at : at + len(batch)] = plus * own * reward - minus + minus * others * (1.0 - reward)
+                at += len(batch)
             kernels.gaps_to_mean(d, 1.0, gaps)
             return Contrasts(d, gaps, 1.0 + minus, max(minus, _FLOOR_MIN))
         few = len(log.contexts) <= _CELLS_MAX and log.finite
-        group = log.cell if few else np.zeros(len(log), np.int64)
-        sums = np.zeros(((len(log.contexts) if few else 1) + 1, len(log.data.arms), 2))
-        d = np.empty(len(log))
+        sums = np.zeros(((len(log.contexts) if few else 1) + 1, len(log.arms), 2))
         nothing = np.zeros((1, 1))
-        cap = self._cap(plus, first, minus, second)
-        kernels.contrasts(
-            plus,
-            nothing if isinstance(first, str) else first,
-            isinstance(first, str),
-            minus,
-            nothing if isinstance(second, str) else second,
-            isinstance(second, str),
-            log.cell,
-            self.pmf,
-            self.by_row,
-            group,
-            np.array(log.data.arm),
-            reward,
-            cap,
-            sums,
-            d,
-            gaps,
-        )
+        cap = 0.0
+        for batch in log.batches():
+            pmf = self._pmf(batch)
+            if at == 0:
+                cap = self._cap(plus, first, minus, second, int(batch.cell[0]), pmf)
+            here = slice(at, at + len(batch))
+            kernels.contrasts(
+                plus,
+                nothing if isinstance(first, str) else first,
+                isinstance(first, str),
+                minus,
+                nothing if isinstance(second, str) else second,
+                isinstance(second, str),
+                batch.cell,
+                pmf,
+                self.by_row,
+                batch.cell if few else np.zeros(len(batch), np.int64),
+                np.array(batch.data.arm),
+                np.array(batch.data.reward),
+                cap,
+                sums,
+                d[here],
+                gaps[here],
+            )
+            at += len(batch)
         return Contrasts(d, gaps, cap, minus + cap)
 
     def low(
@@ -197,46 +206,56 @@ class RowBounds:
     def shares(self, plus: float, first: Policy, minus: float, second: Policy) -> Floats:
         """Each arm's share of the estimate's variance, (K,)."""
         gaps = self.contrasts(plus, first, minus, second).gaps
-        return _shares(np.bincount(self.log.data.arm, weights=gaps * gaps, minlength=len(self.log.data.arms)))
+        found, at = np.zeros(len(self.log.arms)), 0
+        for batch in self.log.batches():
+            squares = gaps[at : at + len(batch)] ** 2
+            found += np.bincount(batch.data.arm, weights=squares, minlength=len(found))
+            at += len(batch)
+        return _shares(found)
 
     def more(
         self, plus: float, first: Policy, minus: float, second: Policy, level: float
     ) -> tuple[int | None, int | None]:
         """Rows in all that would show θ > 0, logged as before; how arms would best be chosen is not told."""
         one = self.contrasts(plus, first, minus, second)
-        mean, variance = float(one.d.mean()), float((one.gaps * one.gaps).mean())
+        mean, variance = float(one.d.mean()), float(one.gaps @ one.gaps) / len(one.gaps)
         if self.adaptive:
             return sequence.rows_needed(mean, variance, one.scale, level, _POWER_Z, _FURTHEST), None
         return betting.rows_needed(mean, variance, one.floor, level, _POWER_Z, _FURTHEST), None
 
-    def _cap(self, plus: float, first: Policy, minus: float, second: Policy) -> float:
-        """``cap_for`` the first row: nothing that came later, rewards least of all, has a part in it."""
-        x = int(self.log.cell[0])
-        p = self.pmf[0] if self.by_row else self.pmf[x]
-        c = plus * (p if isinstance(first, str) else first[x]) - minus * (
-            p if isinstance(second, str) else second[x]
-        )
-        return cap_for(np.asarray(c, np.float64), p)
+    def _pmf(self, batch: JudgedLog) -> Floats:
+        if self.by_row and batch.data.logging is not None:
+            return np.ascontiguousarray(batch.data.logging)
+        return self.log.pmf_by_context
 
-    def _weight(self, policy: Policy) -> Floats:
-        return weights(self.log, policy)
+    def _cap(
+        self, plus: float, first: Policy, minus: float, second: Policy, context: int, pmf: Floats
+    ) -> float:
+        """``cap_for`` the first row: nothing that came later, rewards least of all, has a part in it."""
+        p = pmf[0 if self.by_row else context]
+        c = plus * (p if isinstance(first, str) else first[context])
+        c = c - minus * (p if isinstance(second, str) else second[context])
+        return cap_for(np.asarray(c, np.float64), p)
 
 
 Bounds: TypeAlias = CellBounds | RowBounds
 
 
-def bounds_for(log: JudgedLog, method: Method, second: Policy) -> Bounds:
+def bounds_for(log: Judged, method: Method, second: Policy) -> Bounds:
     """What computes the bounds of a method on a log, against the baseline ``second``."""
-    data = log.data
     if method == "mover_wilson":
-        counted = cells.cells_of(log.cell, data.arm, data.reward, len(log.contexts), len(data.arms))
-        return CellBounds(log, counted)
+        trials = np.zeros((len(log.contexts), len(log.arms)), np.int64)
+        successes = np.zeros_like(trials)
+        for batch in log.batches():
+            counted = cells.cells_of(batch.cell, batch.data.arm, batch.data.reward, *trials.shape)
+            trials += counted.trials
+            successes += counted.successes
+        return CellBounds(log, cells.Cells(trials, successes))
     adaptive = method == "empirical_bernstein_sequence"
-    if data.logging is not None:
-        return RowBounds(log, adaptive, np.ascontiguousarray(data.logging), by_row=True, whole=True)
-    if log.logging == "fixed" and log.finite and (log.whole or not isinstance(second, str)):
-        return RowBounds(log, adaptive, log.pmf_by_context, by_row=False, whole=True)
-    return RowBounds(log, adaptive, np.zeros((1, 1)), by_row=False, whole=False)
+    if log.pmfs:
+        return RowBounds(log, adaptive, by_row=True, whole=True)
+    known = log.logging == "fixed" and log.finite and (log.whole or not isinstance(second, str))
+    return RowBounds(log, adaptive, by_row=False, whole=known)
 
 
 def weights(log: JudgedLog, policy: Policy) -> Floats:

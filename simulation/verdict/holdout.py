@@ -12,17 +12,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import chain, islice
+from pathlib import Path
 
 import numpy as np
 
 from ...errors import SupportMissing
 from ..interchange import LoggedChoice
 from ..offpolicy.logged import LoggedData
+from .gathering import BATCH_ROWS, Gathering, popped
 from .judge import judge
-from .log import JudgedLog, Metric, in_order
+from .judged import Judged, Metric
+from .log import JudgedLog, in_order
 from .result import Verdict
 
-__all__ = ["COHORTS", "cohorts", "judge_holdout"]
+__all__ = ["COHORTS", "cohorts", "gathered_cohorts", "judge_cohorts", "judge_holdout"]
 
 COHORTS = ("learner", "holdout")
 _NONE = 1e-9
@@ -41,10 +45,14 @@ def judge_holdout(
     ------
     SupportMissing : the log has no holdout cohort with the metric, or does not say how large it is.
     """
-    log = cohorts(choices, metric)
+    return judge_cohorts(cohorts(choices, metric), min_lift=min_lift, confidence=confidence)
+
+
+def judge_cohorts(log: Judged, *, min_lift: float = 0.2, confidence: float = 0.95) -> Verdict:
+    """``judge_holdout`` on what ``cohorts`` or ``gathered_cohorts`` made of a log."""
     verdict = judge(
         log,
-        np.array([[1.0, 0.0]]),
+        np.array([[float(arm == COHORTS[0]) for arm in log.arms]]),
         name=COHORTS[0],
         baseline=COHORTS[1],
         min_lift=min_lift,
@@ -52,6 +60,59 @@ def judge_holdout(
         adaptive=True,
     )
     return replace(verdict, by_context=())
+
+
+def gathered_cohorts(
+    choices: Iterable[LoggedChoice], folder: Path, metric: Metric = "success", *, rows: int = BATCH_ROWS
+) -> Judged:
+    """``cohorts``; a log of more than ``rows`` rows is written to ``folder``, see ``gathered``.
+
+    There "the last share seen" goes by the order of the file.
+
+    Raises
+    ------
+    SupportMissing : see ``cohorts``. OSError : the folder has no room.
+    """
+    stream = iter(choices)
+    begin = list(islice(stream, rows + 1))
+    if len(begin) <= rows:
+        return cohorts(begin, metric)
+    known = _first_share(begin)
+    begin.reverse()
+    gathering = Gathering(folder, metric, rows)
+    for row in chain(popped(begin), stream):
+        share = _share(row, known)
+        known = share or known
+        worth = row.reward if metric == "reward" else row.success
+        if not share and worth is not None:
+            continue
+        cohort = COHORTS[int(row.reason == "holdout")]
+        pmf = dict(zip(COHORTS, (1.0 - (share or 0.0), share or 0.0), strict=True))
+        gathering.add(
+            row._replace(
+                context={}, eligible=None, arm_id=cohort, propensity=pmf[cohort], pmf=pmf, reason=None
+            )
+        )
+    log = gathering.finish()
+    tried = sum(np.bincount(batch.data.arm, minlength=2) for batch in log.batches())
+    if known is None or len(log.arms) < 2 or not np.all(tried):
+        raise _no_cohorts(metric, int(np.asarray(tried).min()), len(log))
+    return log
+
+
+def _first_share(rows: Iterable[LoggedChoice]) -> float | None:
+    return next(
+        (row.propensity for row in rows if row.reason == "holdout" and row.propensity is not None), None
+    )
+
+
+def _no_cohorts(metric: str, held: int, rows: int) -> SupportMissing:
+    return SupportMissing(
+        "the log has no two cohorts to compare",
+        expected=f"rows of reason 'holdout' and others, each with a {metric}",
+        found=f"{held:,} of the holdout among {rows:,} rows with a {metric}",
+        fix="set BanditSpec(holdout=0.1, baseline_arm=…), or judge the log without --holdout",
+    )
 
 
 def cohorts(choices: Iterable[LoggedChoice], metric: Metric = "success") -> JudgedLog:
@@ -66,9 +127,7 @@ def cohorts(choices: Iterable[LoggedChoice], metric: Metric = "success") -> Judg
     SupportMissing : no row of the holdout cohort has the metric, or shares are not known.
     """
     rows = in_order(choices)
-    held = next(
-        (row.propensity for row in rows if row.reason == "holdout" and row.propensity is not None), None
-    )
+    held = _first_share(rows)
     arm: list[int] = []
     value: list[float] = []
     other: list[float] = []
@@ -90,12 +149,7 @@ def cohorts(choices: Iterable[LoggedChoice], metric: Metric = "success") -> Judg
             pmf.append((1.0 - share, share))
             ids.append(row.decision_id)
     if held is None or not any(arm) or all(arm):
-        raise SupportMissing(
-            "the log has no two cohorts to compare",
-            expected=f"rows of reason 'holdout' and others, each with a {metric}",
-            found=f"{sum(arm):,} of the holdout among {len(arm):,} rows with a {metric}",
-            fix="set BanditSpec(holdout=0.1, baseline_arm=…), or judge the log without --holdout",
-        )
+        raise _no_cohorts(metric, sum(arm), len(arm))
     table = np.array(pmf)
     chosen = np.array(arm, np.int64)
     data = LoggedData(

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from ...errors import ArmUnknown, InputInvalid, shown
 from .bounds import LOGGED, Bounds, Policy, bounds_for, method_for
 from .breakdown import by_arm, by_context
-from .log import JudgedLog
+from .judged import Judged
 from .parts import (
     RATIO_MAX,
     UNREACHABLE,
@@ -37,7 +37,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def judge_all(
-    log: JudgedLog,
+    log: Judged,
     policies: Mapping[str, Policy],
     *,
     baseline: str = LOGGED,
@@ -75,7 +75,7 @@ def judge_all(
 
 
 def judge(
-    log: JudgedLog,
+    log: Judged,
     policy: Policy,
     *,
     name: str = "policy",
@@ -150,7 +150,7 @@ def judge(
     )
 
 
-def _check(log: JudgedLog, policy: Policy, min_lift: float, confidence: float) -> None:
+def _check(log: Judged, policy: Policy, min_lift: float, confidence: float) -> None:
     for what, value, least, most in (
         ("min_lift", min_lift, -1.0, RATIO_MAX - 1.0),
         ("confidence", confidence, 0.5, 1.0),
@@ -164,7 +164,7 @@ def _check(log: JudgedLog, policy: Policy, min_lift: float, confidence: float) -
             )
     if isinstance(policy, str):
         return
-    shape = (len(log.contexts), len(log.data.arms))
+    shape = (len(log.contexts), len(log.arms))
     usable = policy.shape == shape and bool((policy >= 0.0).all())
     if not usable or not bool((np.abs(policy.sum(axis=1) - 1.0) <= 1e-6).all()):
         raise InputInvalid(
@@ -175,16 +175,16 @@ def _check(log: JudgedLog, policy: Policy, min_lift: float, confidence: float) -
         )
 
 
-def _arm_policy(log: JudgedLog, arm: str) -> Floats:
-    if arm not in log.data.arms:
+def _arm_policy(log: Judged, arm: str) -> Floats:
+    if arm not in log.arms:
         raise ArmUnknown(
             "the log does not know the baseline arm",
-            expected=f"'{LOGGED}' or one of {list(log.data.arms)}"[:300],
+            expected=f"'{LOGGED}' or one of {list(log.arms)}"[:300],
             found=repr(arm)[:120],
             fix="name an arm that was logged (--baseline ARM)",
         )
-    table = np.zeros((len(log.contexts), len(log.data.arms)))
-    table[:, log.data.arms.index(arm)] = 1.0
+    table = np.zeros((len(log.contexts), len(log.arms)))
+    table[:, log.arms.index(arm)] = 1.0
     return table
 
 
@@ -216,7 +216,7 @@ def _status(
 
 
 def _more(
-    log: JudgedLog, bounds: Bounds, policy: Policy, second: Policy, factor: float, level: float
+    log: Judged, bounds: Bounds, policy: Policy, second: Policy, factor: float, level: float
 ) -> MoreData:
     shares = bounds.shares(1.0, policy, factor, second)
     found = [bounds.more(1.0, policy, factor, second, level), bounds.more(factor, second, 1.0, policy, level)]
@@ -226,5 +226,5 @@ def _more(
     return MoreData(
         max(1, min(rows) - len(log)) if rows else None,
         min(best) if best else None,
-        tuple((log.data.arms[a], float(shares[a])) for a in order if shares[a] >= 0.01),
+        tuple((log.arms[a], float(shares[a])) for a in order if shares[a] >= 0.01),
     )

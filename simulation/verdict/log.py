@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,30 +13,21 @@ import numpy.typing as npt
 from ...errors import LogInvalid, SupportMissing
 from ..interchange import LoggedChoice
 from ..offpolicy.logged import LoggedData
+from .judged import Judged, Metric, missing_propensities
 
-__all__ = ["JudgedLog", "Logging", "Metric", "in_order", "judged_log"]
+__all__ = ["JudgedLog", "context_key", "in_order", "judged_log", "named_context"]
 
 Floats = npt.NDArray[np.float64]
-Metric: TypeAlias = Literal["success", "reward"]
-Logging: TypeAlias = Literal["fixed", "adaptive"]
-
-_FINITE_ROWS = 20
-"""Rows per distinct context, on average, from which contexts count as finitely many."""
-_SAME = 1e-9
-_SUM = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
-class JudgedLog:
-    """Decisions that have the metric, in the order of the log.
+class JudgedLog(Judged):
+    """A log in memory; see ``Judged``.
 
     Attributes
     ----------
     data : the rows; ``data.reward`` is the metric, ``data.cell`` the context's number.
-    contexts : the C distinct contexts. eligible : the arms that could be chosen in each; None for all. Rows
-        with other arms to choose from count as another context. metric : what is judged.
-    without_metric : rows that have none, left out. held_out : rows of a holdout cohort, left out: they are no
-        evidence about the policy that logs. beside (n,) : the other metric's value, NaN where there is none.
+    beside (n,) : the other metric's value, NaN where there is none.
     """
 
     data: LoggedData
@@ -46,9 +37,25 @@ class JudgedLog:
     without_metric: int = 0
     held_out: int = 0
     beside: Floats | None = None
+    told_apart: bool = True
 
     def __len__(self) -> int:
         return len(self.data)
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """See ``Judged``."""
+        return self.data.arms
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """See ``Judged``."""
+        return self.data.cells
+
+    @property
+    def pmfs(self) -> bool:
+        """See ``Judged``."""
+        return self.data.logging is not None
 
     @cached_property
     def cell(self) -> npt.NDArray[np.int64]:
@@ -56,16 +63,6 @@ class JudgedLog:
         if self.data.cell is None:
             return np.zeros(len(self), np.int64)
         return np.array(self.data.cell, np.int64)
-
-    @cached_property
-    def binary(self) -> bool:
-        """True where every value is 0 or 1."""
-        return bool(((self.data.reward == 0.0) | (self.data.reward == 1.0)).all())
-
-    @cached_property
-    def finite(self) -> bool:
-        """True where contexts recur so often that each is a cell of its own."""
-        return len(self.contexts) == 1 or len(self.contexts) * _FINITE_ROWS <= len(self)
 
     @cached_property
     def propensity(self) -> Floats:
@@ -79,61 +76,23 @@ class JudgedLog:
         if data.propensity is not None and data.source == "logged":
             return np.array(data.propensity)
         missing = len(data) if data.propensity is None else int(np.isnan(data.propensity).sum())
-        raise SupportMissing(
-            f"{missing:,} of {len(data):,} decisions have no logged propensity",
-            expected="a propensity in every row: what a policy would have earned is weighed by it",
-            found=f"propensities that are {data.source}",
-            fix="log propensities, or leave such rows out; estimated ones support no verdict",
-        )
+        raise missing_propensities(missing, len(data), data.source)
 
-    @cached_property
-    def logging(self) -> Logging:
-        """``fixed`` where the rows show it: every pmf (or propensity) depends on context and arm alone.
+    def batches(self) -> Iterator[JudgedLog]:
+        """All rows at once."""
+        yield self
 
-        Where contexts hardly recur, and propensities differ, nothing shows it: ``adaptive`` is the safe
-        answer.
-        """
-        pmf, propensity = self.data.logging, self.propensity
-        if pmf is not None:
-            same_everywhere = bool(np.abs(pmf - pmf[0]).max() <= _SAME)
-            if same_everywhere or not self.finite:
-                return "fixed" if same_everywhere else "adaptive"
-            first = np.zeros(len(self.contexts), np.int64)
-            first[self.cell[::-1]] = np.arange(len(self))[::-1]
-            return "fixed" if np.abs(pmf - pmf[first[self.cell]]).max() <= _SAME else "adaptive"
-        if np.ptp(propensity) <= _SAME:
-            return "fixed"
-        place = self.cell * len(self.data.arms) + self.data.arm
-        low = np.full(len(self.contexts) * len(self.data.arms), np.inf)
-        high = np.zeros_like(low)
-        np.minimum.at(low, place, propensity)
-        np.maximum.at(high, place, propensity)
-        known = high > 0.0
-        same = bool((high[known] - low[known] <= _SAME).all())
-        same = same and bool((high.reshape(len(self.contexts), -1).sum(axis=1) <= 1.0 + _SUM).all())
-        return "fixed" if same and 2 * int(known.sum()) <= len(self) else "adaptive"
+    def column(self) -> Floats:
+        """See ``Judged``."""
+        return np.empty(len(self))
 
-    @cached_property
-    def pmf_by_context(self) -> Floats:
-        """The logging pmf of each context (C, K), for a fixed logging policy (its mean over rows).
-
-        Without logged pmfs it is put together from the propensities of chosen arms; 0 where none was chosen.
-        """
-        table = np.zeros((len(self.contexts), len(self.data.arms)))
-        if self.data.logging is None:
-            table[self.cell, self.data.arm] = self.propensity
-            return table
-        np.add.at(table, self.cell, self.data.logging)
-        rows = np.bincount(self.cell, minlength=len(self.contexts))
-        return np.asarray(table / np.maximum(rows, 1)[:, None], np.float64)
-
-    @cached_property
-    def whole(self) -> bool:
-        """Whether the logging policy is known for all arms, not for chosen ones alone."""
-        if self.data.logging is not None:
-            return True
-        sums = self.pmf_by_context.sum(axis=1)
-        return self.logging == "fixed" and bool((np.abs(sums - 1.0) <= _SUM).all())
+    def thinned(self, rows: int) -> JudgedLog:
+        """See ``Judged``."""
+        if len(self) <= rows:
+            return self
+        chosen = np.arange(0, len(self), -(-len(self) // rows))
+        beside = None if self.beside is None else self.beside[chosen]
+        return replace(self, data=self.data.take(chosen), beside=beside)
 
     def part(self, first: int, last: int) -> JudgedLog:
         """The rows first … last − 1, with the same contexts and arms; what was left out stays counted."""
@@ -186,7 +145,7 @@ def judged_log(
         rows.append(choice)
         values.append(float(value))
         others.append(choice.success if metric == "reward" else choice.reward)
-        key = choice.eligible, *sorted((name, repr(item)) for name, item in choice.context.items())
+        key = context_key(choice)
         if key not in numbers:
             numbers[key] = len(contexts)
             contexts.append(dict(choice.context))
@@ -225,7 +184,7 @@ def judged_log(
         propensity,
         pmf,
         cell=np.array(cell, np.int64),
-        cells=tuple(_named(context, only) for context, only in zip(contexts, allowed, strict=True)),
+        cells=tuple(named_context(context, only) for context, only in zip(contexts, allowed, strict=True)),
         decision_ids=tuple(row.decision_id for row in rows),
         partly_known=True,
     )
@@ -265,6 +224,12 @@ class _Share:
         return choice.propensity if self._found is None else min(choice.propensity / (1.0 - self._found), 1.0)
 
 
-def _named(context: Mapping[str, Any], only: tuple[str, ...] | None) -> str:
+def context_key(choice: LoggedChoice) -> tuple[object, ...]:
+    """What tells contexts apart: the values, and who was eligible."""
+    return choice.eligible, *sorted((name, repr(item)) for name, item in choice.context.items())
+
+
+def named_context(context: Mapping[str, Any], only: tuple[str, ...] | None) -> str:
+    """A context in words."""
     text = ", ".join(f"{name}={value}" for name, value in sorted(context.items())) or "all"
     return text if only is None else f"{text} (only {', '.join(only)})"

@@ -12,7 +12,7 @@ from scipy.stats import beta
 from ...errors import NoOverlap
 from ..offpolicy.log_tests import chi_square
 from .bounds import LOGGED, Bounds, CellBounds, Policy, bounds_for, method_for, weights
-from .log import JudgedLog
+from .judged import Judged
 from .result import Beside, Bound, Ceiling, Support
 
 __all__ = [
@@ -40,42 +40,39 @@ _MISMATCH, _VARIANCE_MIN = 1e-6, 25.0
 _PARTS, _PARTS_FROM = 4, 200
 
 
-def support_of(log: JudgedLog, policy: Policy, name: str) -> Support:
+def support_of(log: Judged, policy: Policy, name: str) -> Support:
     """How far the log speaks for a policy; ``NoOverlap`` where not at all."""
-    weight = weights(log, policy)
-    total, squares = float(weight.sum()), float(weight @ weight)
+    arms = len(log.arms)
+    total = squares = largest = never = 0.0
+    matched, tried = 0, np.zeros((len(log.contexts), arms), np.int64)
+    for batch in log.batches():
+        weight, data = weights(batch, policy), batch.data
+        total += float(weight.sum())
+        squares += float(weight @ weight)
+        largest = max(largest, float(weight.max()))
+        matched += int((weight > 0.0).sum())
+        tried += np.bincount(batch.cell * arms + data.arm, minlength=tried.size).reshape(tried.shape)
+        if data.logging is not None and not isinstance(policy, str):
+            never += float((policy[batch.cell] * (data.logging <= 0.0)).sum())
     if squares == 0.0:
         table = np.zeros(0) if isinstance(policy, str) else policy.max(axis=0)
-        wanted = [log.data.arms[a] for a in np.flatnonzero(table > 0.0)]
-        tried = np.bincount(log.data.arm, minlength=len(log.data.arms))
+        wanted = [log.arms[a] for a in np.flatnonzero(table > 0.0)]
+        logged = [log.arms[a] for a in np.flatnonzero(tried.sum(axis=0))]
         raise NoOverlap(
             f"{name} gives weight 0 to all {len(log):,} logged decisions",
             expected="at least one logged arm that it may choose in the same context",
-            found=f"logged arms {[log.data.arms[a] for a in np.flatnonzero(tried)]}, its arms {wanted}"[:300],
+            found=f"logged arms {logged}, its arms {wanted}"[:300],
             fix="log with an exploration floor > 0, or judge what was tried",
         )
-    outside = 0.0
-    if not isinstance(policy, str):
-        if log.data.logging is not None:
-            never = log.data.logging <= 0.0
-            outside = float((policy[log.cell] * never).sum() / len(log))
-        else:
-            tried_in = np.bincount(
-                log.cell * len(log.data.arms) + log.data.arm, minlength=policy.size
-            ).reshape(policy.shape)
-            outside = float((policy * (tried_in == 0))[log.cell].sum() / len(log)) if log.finite else 0.0
-    return Support(
-        total * total / squares,
-        float(weight.max()),
-        total / len(weight),
-        float((weight > 0.0).mean()),
-        outside,
-    )
+    if not isinstance(policy, str) and not log.pmfs and log.finite:
+        never = float(tried.sum(axis=1) @ (policy * (tried == 0)).sum(axis=1))
+    n = len(log)
+    return Support(total * total / squares, largest, total / n, matched / n, never / n)
 
 
 def value_of(bounds: Bounds, policy: Policy, level: float) -> Bound:
     """A policy's value; the upper bound is the lower one of what it falls short of 1."""
-    nothing: Policy = np.zeros((len(bounds.log.contexts), len(bounds.log.data.arms)))
+    nothing: Policy = np.zeros((len(bounds.log.contexts), len(bounds.log.arms)))
     estimate, low = bounds.low(1.0, policy, 0.0, nothing, level)
     _, below = bounds.low(0.0, nothing, 1.0, policy, level)
     return Bound(min(max(estimate, 0.0), 1.0), max(low, 0.0), min(-below, 1.0))
@@ -113,12 +110,14 @@ def lift_of(
     )
 
 
-def beside_of(
-    log: JudgedLog, policy: Policy, second: Policy, level: float, *, adaptive: bool
-) -> Beside | None:
+def _speaks(log: Judged, policy: Policy) -> bool:
+    return any(bool(weights(batch, policy).any()) for batch in log.batches())
+
+
+def beside_of(log: Judged, policy: Policy, second: Policy, level: float, *, adaptive: bool) -> Beside | None:
     """The other metric's values and lift, on the rows that have it."""
     other = log.other()
-    if other is None or not all(weights(other, one).any() for one in (policy, second)):
+    if other is None or not all(_speaks(other, one) for one in (policy, second)):
         return None
     method = method_for(other, second, adaptive=adaptive)
     bounds = bounds_for(other, method, second)
@@ -128,23 +127,26 @@ def beside_of(
 
 
 def ceiling_of(
-    log: JudgedLog, bounds: Bounds, second: Policy, level: float, factor: float, reference: Bound
+    log: Judged, bounds: Bounds, second: Policy, level: float, factor: float, reference: Bound
 ) -> Ceiling:
     """What any policy could reach on these contexts, and whether the target is within it."""
     share = 0.5 * UNREACHABLE * level  # of the error of "not met": for each of the two bounds
-    arms = len(log.data.arms)
-    place = log.cell * arms + log.data.arm
+    arms = len(log.arms)
     size = len(log.contexts) * arms
-    weight = 1.0 / log.propensity
-    trials = np.bincount(log.data.arm, weights=weight, minlength=arms)
-    won = np.bincount(log.data.arm, weights=weight * log.data.reward, minlength=arms)
+    trials, won = np.zeros(arms), np.zeros(arms)
+    count, total = np.zeros((len(log.contexts), arms), np.int64), np.zeros((len(log.contexts), arms))
+    for batch in log.batches():
+        data, weight = batch.data, 1.0 / batch.propensity
+        trials += np.bincount(data.arm, weights=weight, minlength=arms)
+        won += np.bincount(data.arm, weights=weight * data.reward, minlength=arms)
+        place = batch.cell * arms + data.arm
+        count += np.bincount(place, minlength=size).reshape(count.shape)
+        total += np.bincount(place, weights=data.reward, minlength=size).reshape(total.shape)
     with np.errstate(invalid="ignore", divide="ignore"):
         fixed = np.where(trials > 0.0, won / trials, -1.0)
     best = int(np.argmax(fixed))
     oracle, highest = float(fixed[best]), 1.0
     if log.finite:
-        count = np.bincount(place, minlength=size).reshape(-1, arms)
-        total = np.bincount(place, weights=log.data.reward, minlength=size).reshape(-1, arms)
         shares = count.sum(axis=1) / len(log)
         means = (total + np.maximum(fixed, 0.0)) / (count + 1.0)
         oracle = float(shares @ np.where(count > 0, means, -1.0).max(axis=1))
@@ -156,10 +158,10 @@ def ceiling_of(
     nothing: Policy = np.zeros((len(log.contexts), arms))
     least = factor * bounds.low(1.0, second, 0.0, nothing, share)[1]
     reachable = "no" if least > highest else ("yes" if oracle >= needed else "doubtful")
-    return Ceiling(log.data.arms[best], float(fixed[best]), oracle, highest, needed, reachable)  # type: ignore[arg-type]
+    return Ceiling(log.arms[best], float(fixed[best]), oracle, highest, needed, reachable)  # type: ignore[arg-type]
 
 
-def contradiction_in(log: JudgedLog) -> str | None:
+def contradiction_in(log: Judged) -> str | None:
     """How arms were chosen against what was logged as their probabilities, where that cannot be chance.
 
     Looked at in the whole log and in each quarter of it: rows that were sorted by arm or outcome, or lost for
@@ -167,26 +169,67 @@ def contradiction_in(log: JudgedLog) -> str | None:
     """
     if not log.whole:
         return None
-    pmf = log.pmf_by_context[log.cell] if log.data.logging is None else log.data.logging
-    n, arms = len(log), len(log.data.arms)
-    cuts = np.rint(np.linspace(0, n, 1 + _PARTS)).astype(int).tolist()
-    for first, last in ((0, n), *(pairwise(cuts) if n >= _PARTS_FROM else ())):
-        part, chosen = pmf[first:last], np.bincount(log.data.arm[first:last], minlength=arms)
-        expected, variance = part.sum(axis=0), (part * (1.0 - part)).sum(axis=0)
-        found = chi_square(chosen - expected, np.diag(expected) - part.T @ part, _VARIANCE_MIN)
-        if found.freedom == 0 or found.p_value > _MISMATCH:
+    n, arms = len(log), len(log.arms)
+    # Quarters, and behind them the whole log; a short log has one part only.
+    parts = _PARTS if n >= _PARTS_FROM else 1
+    cuts = np.rint(np.linspace(0, n, 1 + parts)).astype(int).tolist()
+    found = [_Drawn(first, last, arms) for first, last in pairwise(cuts)]
+    at = 0
+    for batch in log.batches():
+        data = batch.data
+        pmf = log.pmf_by_context[batch.cell] if data.logging is None else data.logging
+        for one in found:
+            here = slice(max(one.first - at, 0), max(one.last - at, 0))
+            one.add(np.asarray(data.arm)[here], pmf[here])
+        at += len(batch)
+    if parts > 1:
+        found.insert(0, _Drawn.together(found))
+    for one in found:
+        test = chi_square(one.chosen - one.expected, one.covariance, _VARIANCE_MIN)
+        if test.freedom == 0 or test.p_value > _MISMATCH:
             continue
-        worst = int(np.argmax(np.abs(chosen - expected) / np.sqrt(np.maximum(variance, 1.0))))
+        worst = int(np.argmax(np.abs(one.chosen - one.expected) / np.sqrt(np.maximum(one.variance, 1.0))))
         return (
-            f"in rows {first + 1:,} to {last:,} {log.data.arms[worst]} was chosen {chosen[worst]:,} times, "
-            f"and the logged probabilities say {expected[worst]:,.0f} ± {sqrt(variance[worst]):,.0f}: rows "
+            f"in rows {one.first + 1:,} to {one.last:,} {log.arms[worst]} was chosen "
+            f"{one.chosen[worst]:,.0f} times, and the logged probabilities say {one.expected[worst]:,.0f} "
+            f"± {sqrt(one.variance[worst]):,.0f}: rows "
             "are missing or out of order, or the propensities are not those that were drawn from"
         )
     return None
 
 
+class _Drawn:
+    """Arms chosen in the rows first … last − 1, and what their probabilities let expect, (K,) each."""
+
+    def __init__(self, first: int, last: int, arms: int) -> None:
+        self.first, self.last = first, last
+        self.chosen, self.expected, self.variance = np.zeros(arms), np.zeros(arms), np.zeros(arms)
+        self._products = np.zeros((arms, arms))
+
+    def add(self, arm: npt.NDArray[np.int64], pmf: Floats) -> None:
+        """Take in rows: arm (n,), pmf (n, K)."""
+        self.chosen += np.bincount(arm, minlength=len(self.chosen))
+        self.expected += pmf.sum(axis=0)
+        self.variance += (pmf * (1.0 - pmf)).sum(axis=0)
+        self._products += pmf.T @ pmf
+
+    @property
+    def covariance(self) -> Floats:
+        """Of the numbers chosen, (K, K)."""
+        found: Floats = np.diag(self.expected) - self._products
+        return found
+
+    @staticmethod
+    def together(parts: list[_Drawn]) -> _Drawn:
+        """Consecutive parts as one."""
+        found = _Drawn(parts[0].first, parts[-1].last, len(parts[0].chosen))
+        for name in ("chosen", "expected", "variance", "_products"):
+            setattr(found, name, sum(getattr(part, name) for part in parts))
+        return found
+
+
 def warnings_of(
-    log: JudgedLog,
+    log: Judged,
     support: Support,
     ceiling: Ceiling,
     contradiction: str | None,
@@ -224,6 +267,8 @@ def warnings_of(
         )
     if learned and asked is None and baseline == LOGGED:
         found.append("the logging policy learned: it is compared as it was on average over the log")
+    if not log.told_apart:
+        found.append("the log has too many different contexts to be kept in memory: they are not told apart")
     if log.without_metric:
         found.append(f"{log.without_metric:,} decisions without a {log.metric} are left out")
     if log.held_out:

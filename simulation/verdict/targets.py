@@ -9,25 +9,28 @@ many, the picking has rows of its own.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ...bandit import ArmTable, Bandit, BanditSpec, PolicySpec, Strategy
+from ...bandit.history import read_history
 from ...bandit.parameters import ParameterValue
-from ...errors import ArmUnknown, InputInvalid, NyxError, SpecInvalid
+from ...errors import ArmUnknown, InputInvalid, NyxError, SpecInvalid, SupportMissing
 from ...features import Categorical, ContextSchema, Feature, Flag, Numeric, Value
-from .log import JudgedLog
+from .gathering import CONTEXTS_MAX
+from .judged import Judged
 
 __all__ = ["Teacher", "arm_table", "learns", "spec_of_log", "split", "teacher_of"]
 
 Floats = npt.NDArray[np.float64]
 
 _LEVELS_MAX = 100
+_PAGE = 10_000
 _STATIC = ("fixed", "uniform")
 _ARM = re.compile(r"(?P<strategy>[^(),=]+)\((?P<rest>[^()]*)\)")
 
@@ -63,32 +66,33 @@ class Teacher:
     names: Mapping[str, str]
     """Arm ids of the log by the spec's."""
 
-    def table(self, log: JudgedLog, policy: PolicySpec, *, taught: int) -> Floats:
+    def table(self, log: Judged, policy: PolicySpec, *, taught: int) -> Floats:
         """The policy's pmf in each context of the log (C, K), after the first ``taught`` rows.
 
         Raises
         ------
         SpecInvalid : the policy does not fit the arms.
         """
-        arms = log.data.arms
+        arms = log.arms
         if policy.name == "uniform":
             return _uniform(log)
         if policy.name == "fixed":
             return arm_table(log, str(policy.parameters["arm"]), policy.floor)
+        if not log.told_apart:
+            raise SupportMissing(
+                "the log has too many different contexts for a policy that reads them",
+                expected=f"at most {CONTEXTS_MAX:,} different contexts in a log that is larger than memory",
+                found=f"more; the policy is {policy.name}",
+                fix="keep the whole log in memory (--memory-rows), round numeric features, or judge a part",
+            )
         document = {**self.spec.to_dict(), "policy": policy.to_dict(), "holdout": 0.0}
         bandit = Bandit(BanditSpec.from_dict(document))
         back = {logged: own for own, logged in self.names.items()}
         place = {arm: i for i, arm in enumerate(arms)}
         contexts = [self.context(context) for context in log.contexts]
-        bandit.learn_history(
-            (contexts[x], back[arms[a]], r)
-            for x, a, r in zip(
-                log.cell[:taught].tolist(),
-                log.data.arm[:taught].tolist(),
-                log.data.reward[:taught].tolist(),
-                strict=True,
-            )
-        )
+        for batch in log.part(0, taught).batches() if taught else ():
+            rows = zip(batch.cell.tolist(), batch.data.arm.tolist(), batch.data.reward.tolist(), strict=True)
+            _learn(bandit, ((contexts[x], back[arms[a]], r) for x, a, r in rows))
         table = np.zeros((len(contexts), len(arms)))
         for x, context in enumerate(contexts):
             only = log.eligible[x]
@@ -114,43 +118,52 @@ class Teacher:
         }
 
 
-def arm_table(log: JudgedLog, arm: str, floor: float) -> Floats:
+def _learn(bandit: Bandit, rows: Iterator[tuple[Mapping[str, Value], str, float]]) -> None:
+    """As ``Bandit.learn_history``, some rows at a time, and without a ledger of them."""
+    learner = bandit.learner
+    while page := list(islice(rows, _PAGE)):
+        checked = read_history(page, learner.arms, learner.encoder, learner.sums.epochs)
+        for seq, row in enumerate(checked, start=bandit.seq + 1):
+            learner.absorb_history(row, seq)
+
+
+def arm_table(log: Judged, arm: str, floor: float) -> Floats:
     """Always the same arm, but for a uniform share of ``floor``; uniform where the arm is not eligible.
 
     Raises
     ------
     ArmUnknown : the log does not know the arm.
     """
-    if arm not in log.data.arms:
+    if arm not in log.arms:
         raise ArmUnknown(
             "the log does not know the arm of a fixed policy",
-            expected=f"one of {list(log.data.arms)}"[:300],
+            expected=f"one of {list(log.arms)}"[:300],
             found=repr(arm)[:120],
             fix="name an arm that was logged",
         )
     table = _uniform(log)
-    index = log.data.arms.index(arm)
+    index = log.arms.index(arm)
     rest = table[:, index] > 0.0
     table[rest] *= floor
     table[rest, index] += 1.0 - floor
     return table
 
 
-def _uniform(log: JudgedLog) -> Floats:
-    table = np.zeros((len(log.contexts), len(log.data.arms)))
+def _uniform(log: Judged) -> Floats:
+    table = np.zeros((len(log.contexts), len(log.arms)))
     for x, only in enumerate(log.eligible):
-        for a, arm in enumerate(log.data.arms):
+        for a, arm in enumerate(log.arms):
             table[x, a] = only is None or arm in only or arm.partition("(")[0] in only
     return np.asarray(table / np.maximum(table.sum(axis=1, keepdims=True), 1.0), np.float64)
 
 
-def spec_of_log(log: JudgedLog, seed: int = 0) -> Teacher:
+def spec_of_log(log: Judged, seed: int = 0) -> Teacher:
     """A spec with the arms and features that a log shows.
 
     Texts become categories, numbers lie between the smallest and the largest, true and false are flags. What
     is the same in all contexts, or a text of more than 100 values, says nothing and is left out.
     """
-    strategies, names = _strategies(log.data.arms)
+    strategies, names = _strategies(log.arms)
     features: dict[str, Feature] = {}
     for name in sorted({name for context in log.contexts for name in context}):
         feature = _feature([context.get(name) for context in log.contexts])
@@ -160,10 +173,10 @@ def spec_of_log(log: JudgedLog, seed: int = 0) -> Teacher:
     return Teacher(spec, names)
 
 
-def teacher_of(spec: BanditSpec, log: JudgedLog) -> Teacher:
+def teacher_of(spec: BanditSpec, log: Judged) -> Teacher:
     """The bandit's own spec, with the arms that it shares with the log."""
     own = set(spec.arms.units)
-    return Teacher(spec, {arm: arm for arm in log.data.arms if arm in own})
+    return Teacher(spec, {arm: arm for arm in log.arms if arm in own})
 
 
 def _feature(values: Sequence[Any]) -> Feature | None:

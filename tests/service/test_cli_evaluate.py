@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from nyx_learning.service.cli import main
+from nyx_learning.simulation.interchange import open_writer
 
 ARMS = ("direct", "parallel(workers=2)", "parallel(workers=4)")
 PMF = (0.5, 0.3, 0.2)
@@ -122,6 +123,35 @@ def test_csv_is_read_as_well(log: str, tmp_path: Path, capsys: pytest.CaptureFix
     assert (code, found["verdicts"][0]["method"]) == (0, "mover_wilson")
 
 
+@pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
+def test_a_log_that_is_longer_than_memory_gets_the_same_answer(
+    form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if form == "parquet":
+        pytest.importorskip("pyarrow", reason="the extra 'parquet' is missing")
+    lines = write(tmp_path / "long.jsonl", 3500, (0.5, 0.7, 0.4))
+    path = tmp_path / f"copy.{form}"
+    with open_writer(path, dotted=["task"]) as writer:
+        writer.write([json.loads(line) for line in Path(lines).read_text(encoding="utf-8").splitlines()])
+    arguments = [str(path), "--baseline", "direct", "--policy", "hier_ts", "--policy", "uniform"]
+    report = tmp_path / "report.html"
+    code, found = ask(capsys, *arguments)
+    on_disk, other = ask(capsys, *arguments, "--memory-rows", "1000", "--report", str(report))
+    assert code == on_disk
+    for one, two in zip(found["verdicts"], other["verdicts"], strict=True):
+        assert one["status"] == two["status"]
+        assert one["rows"] == two["rows"] == 1750
+        assert two["contrast"]["low"] == pytest.approx(one["contrast"]["low"], abs=1e-9)
+        assert two["lift"]["low"] == pytest.approx(one["lift"]["low"], abs=1e-9)
+    assert "Weights" in report.read_text(encoding="utf-8")
+    space = tmp_path / "space.json"
+    space.write_text('["uniform", "fixed:arm=direct", "logged"]', encoding="utf-8")
+    _, found = ask(capsys, str(path), "--search", str(space))
+    _, other = ask(capsys, str(path), "--search", str(space), "--memory-rows", "1000")
+    assert [one["policy"] for one in found["search"]] == [one["policy"] for one in other["search"]]
+    assert other["search"][0]["held_out_value"] == pytest.approx(found["search"][0]["held_out_value"])
+
+
 class Page(HTMLParser):
     """Collects what a page would load, and whether its elements are closed."""
 
@@ -206,6 +236,8 @@ def test_names_in_a_report_are_text(tmp_path: Path, capsys: pytest.CaptureFixtur
         (["--policy", "gone.json"], "input_invalid"),
         (["--search", "gone.json"], "input_invalid"),
         (["--policy", "nonsense"], "spec_invalid"),
+        (["--policy", "uniform", "--memory-rows", "10"], "input_invalid"),
+        (["--policy", "uniform", "--memory-rows", "many"], "input_invalid"),
         (["--policy", "uniform", "--report", "no/such/folder/r.html"], "input_invalid"),
     ],
 )
@@ -226,6 +258,14 @@ def test_bad_requests_are_refused(
         ({"reward": 1.5}, "log_invalid"),
         ({"decision_id": "d1"}, "log_invalid"),
         ({"arm_id": None}, "log_invalid"),
+        ({"arm_id": "elsewhere"}, "log_invalid"),
+        ({"pmf": {ARMS[0]: 0.7, ARMS[1]: 0.7}}, "log_invalid"),
+        ({"propensity": -0.1}, "log_invalid"),
+        ({"propensity": "NaN"}, "log_invalid"),
+        ({"reward": float("nan")}, "log_invalid"),
+        ({"propensity": float("inf")}, "log_invalid"),
+        ({"context": {"size": float("nan")}}, "log_invalid"),
+        ({"success": 0.5}, "log_invalid"),
     ],
 )
 def test_damaged_logs_are_refused(
@@ -237,6 +277,24 @@ def test_damaged_logs_are_refused(
     path.write_text("\n".join(lines), encoding="utf-8")
     exit_code, found = ask(capsys, str(path), "--policy", "uniform")
     assert (exit_code, found["error"]["code"]) == (2, code)
+
+
+def test_a_policy_outside_of_the_logs_support_is_refused(
+    log: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [json.loads(line) for line in Path(log).read_text(encoding="utf-8").splitlines()[:100]]
+    path = tmp_path / "narrow.jsonl"
+    with path.open("w", encoding="utf-8") as file:
+        for line in lines:
+            only = {**line, "arm_id": "direct", "propensity": 1.0}
+            only["pmf"] = {"direct": 1.0, ARMS[1]: 0.0}
+            file.write(json.dumps(only) + "\n")
+    code, found = ask(capsys, str(path), "--policy", f"fixed:arm={ARMS[1]},floor=0")
+    assert (code, found["error"]["code"]) == (2, "no_overlap")
+    assert all(found["error"][part] for part in ("what", "expected", "found", "fix"))
+    code, found = ask(capsys, str(path), "--policy", f"fixed:arm={ARMS[1]},floor=0.5")
+    assert code == 2
+    assert found["verdict"] == "not supported"
 
 
 @pytest.mark.parametrize("text", ["", '{"decision_id": "a"'])
