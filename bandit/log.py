@@ -142,7 +142,8 @@ class RewardRow(NamedTuple):
 
     def numbered(self, seq: int) -> RewardRow:
         """Return the same row with its number."""
-        return self._replace(seq=seq)
+        # As ``_replace`` does, without its looking at each field: each row of the log goes through here.
+        return tuple.__new__(type(self), (self[0], seq, *self[2:]))
 
     @property
     def stands_at(self) -> int:

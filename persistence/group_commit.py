@@ -11,8 +11,7 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import asyncpg
 
@@ -23,7 +22,7 @@ from ..errors import DatabaseUnavailable, NyxError, Overloaded
 from .database import UNREACHABLE, refused, unavailable
 from .store import Batch, Store
 
-__all__ = ["GroupCommit", "WhenFull", "Written"]
+__all__ = ["GroupCommit", "Handed", "WhenFull", "Written"]
 
 WhenFull: TypeAlias = Literal["wait", "refuse"]
 """What a caller meets where too many writes are waiting already."""
@@ -45,16 +44,67 @@ class Written(NamedTuple):
     applied: bool
 
 
-@dataclass(slots=True)
-class _Item:
-    key: str
-    decision: Decision
-    reward: RewardRow | None
-    abandoned_at: float | None
-    carry: bool
-    done: asyncio.Future[Written]
-    decision_text: DecisionText | None
-    text: RowText | None
+class Handed:
+    """A write that was handed in. Each who waits for it has a future of their own, which they may give up."""
+
+    __slots__ = (
+        "_listening",
+        "_result",
+        "abandoned_at",
+        "carry",
+        "decision",
+        "decision_text",
+        "key",
+        "reward",
+        "text",
+        "then",
+    )
+
+    def __init__(
+        self, decision: Decision, reward: RewardRow | None, abandoned_at: float | None, *, carry: bool
+    ) -> None:
+        self.key = decision.decision_id
+        self.decision, self.reward, self.abandoned_at, self.carry = decision, reward, abandoned_at, carry
+        # Spelled here, and not for the whole batch: so it is done while another batch is in flight.
+        self.text: RowText | None = None if reward is None else reward.spelled()
+        self.decision_text: DecisionText | None = decision.spelled() if carry else None
+        self.then: Callable[[Handed], object] | None = None
+        """Called as soon as it is known what became of it."""
+        self._listening: list[asyncio.Future[Any]] = []
+        self._result: Written | Exception | None = None
+
+    @property
+    def ended(self) -> bool:
+        """True where it is known what became of it."""
+        return self._result is not None
+
+    def listen(self) -> asyncio.Future[Any]:
+        """A future that gets what becomes of it, ``Written`` or an error; others may listen too."""
+        future = asyncio.get_running_loop().create_future()
+        if self._result is None:
+            self._listening.append(future)
+        else:
+            _resolve(future, self._result)
+        return future
+
+    def end(self, result: Written | Exception) -> None:
+        """Tell all who listen, once."""
+        if self._result is not None:
+            return
+        self._result = result
+        for future in self._listening:
+            if not future.done():
+                _resolve(future, result)
+        self._listening.clear()
+        if self.then is not None:
+            self.then(self)
+
+
+def _resolve(future: asyncio.Future[Any], result: Written | Exception) -> None:
+    if isinstance(result, Written):
+        future.set_result(result)
+    else:
+        future.set_exception(result)
 
 
 class GroupCommit:
@@ -85,7 +135,8 @@ class GroupCommit:
     @property
     def waiting(self) -> int:
         """How many writes wait for a batch to take them."""
-        return sum(len(lane.waiting) for lane in self._lanes)
+        decisions, rewards = self._lanes
+        return len(decisions.waiting) + len(rewards.waiting)
 
     @property
     def full(self) -> bool:
@@ -127,17 +178,23 @@ class GroupCommit:
         carry: bool = True,
     ) -> asyncio.Future[Written]:
         """``write`` without waiting, neither for the commit nor for room: ask for ``room`` before."""
+        return self.hand_in(decision, reward, abandoned_at=abandoned_at, carry=carry).listen()
+
+    def hand_in(
+        self,
+        decision: Decision,
+        reward: RewardRow | None = None,
+        *,
+        abandoned_at: float | None = None,
+        carry: bool = True,
+    ) -> Handed:
+        """``enqueue`` for who wants to listen, or to listen again, later."""
         lane = self._lanes[reward is not None or abandoned_at is not None]
         if self._closing or lane.ended:
             raise _closed()
-        done: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
-        # Spelled here, and not for the whole batch: so it is done while another batch is in flight.
-        text = None if reward is None else reward.spelled()
-        decision_text = decision.spelled() if carry else None
-        lane.add(
-            _Item(decision.decision_id, decision, reward, abandoned_at, carry, done, decision_text, text)
-        )
-        return done
+        item = Handed(decision, reward, abandoned_at, carry=carry)
+        lane.add(item)
+        return item
 
     async def room(self) -> None:
         """Return when there is room for a write.
@@ -180,7 +237,7 @@ class _Lane:
     ) -> None:
         self._store, self._committed, self._patience_s = store, committed, patience_s
         self._taken = taken
-        self.waiting: deque[_Item] = deque()
+        self.waiting: deque[Handed] = deque()
         self._wake = asyncio.Event()
         self._closing = False
         self.task = asyncio.create_task(self._run(), name=f"nyx-commit-{name}-{store.bandit}")
@@ -190,7 +247,7 @@ class _Lane:
         """True where nothing will be written any more."""
         return self._closing or self.task.done()
 
-    def add(self, item: _Item) -> None:
+    def add(self, item: Handed) -> None:
         """Let an item wait for the next batch."""
         self.waiting.append(item)
         self._wake.set()
@@ -211,7 +268,7 @@ class _Lane:
         Told all at once they would all come back with the next batch, and while the database works on it
         nobody would be left for this process to work for.
         """
-        items: list[_Item] = []
+        items: list[Handed] = []
         late: list[_Told] = []
         writing: asyncio.Task[list[_Told]] | None = None
         try:
@@ -228,11 +285,14 @@ class _Lane:
                     continue
                 items = self._next_batch()
                 self._taken()
-                writing = asyncio.create_task(self._write(items))
-                await asyncio.sleep(0)  # it is sent
-                _tell(late)
-                late = []
-                told = await writing
+                if late:
+                    writing = asyncio.create_task(self._write(items))
+                    await asyncio.sleep(0)  # it is sent
+                    _tell(late)
+                    late = []
+                    told = await writing
+                else:
+                    told = await self._write(items)
                 # Where several processes take turns at the log, few large batches are better.
                 whole = self.waiting or len(told) < _HALVED or not self._store.alone
                 half = 0 if whole else len(told) // 2
@@ -250,10 +310,10 @@ class _Lane:
             self.waiting.clear()
             self._taken()
 
-    def _next_batch(self) -> list[_Item]:
+    def _next_batch(self) -> list[Handed]:
         # Two reports on one decision must not meet in one batch: the second has to see the first.
-        taken: list[_Item] = []
-        left: list[_Item] = []
+        taken: list[Handed] = []
+        left: list[Handed] = []
         seen: set[str] = set()
         waiting = self.waiting
         while waiting and len(taken) < _BATCH and len(taken) + len(left) < _LOOKED_AT:
@@ -266,7 +326,7 @@ class _Lane:
         waiting.extendleft(reversed(left))
         return taken
 
-    async def _write(self, items: list[_Item]) -> list[_Told]:
+    async def _write(self, items: list[Handed]) -> list[_Told]:
         """Commit; returns what the items' owners are to be told. Failures are told at once."""
         try:
             return await self._commit(items)
@@ -286,7 +346,7 @@ class _Lane:
                 _fail(items, refused(error) if isinstance(error, asyncpg.PostgresError) else error)
         return []
 
-    async def _commit(self, items: list[_Item]) -> list[_Told]:
+    async def _commit(self, items: list[Handed]) -> list[_Told]:
         batch = Batch(
             {item.key: item.decision for item in items if item.carry},
             {item.key: item.reward for item in items if item.reward is not None},
@@ -305,7 +365,7 @@ class _Lane:
         for item in items:
             key = item.key
             if key in batch.refused:
-                told.append((item.done, batch.refused[key]))
+                told.append((item, batch.refused[key]))
                 continue
             row = appended.get(key)
             applied = row is not None
@@ -313,7 +373,7 @@ class _Lane:
                 row = batch.known.get(key)
                 # An earlier try of ours may have been committed without our hearing of it.
                 applied = tries > 1 and row is not None and _is_of(row, item)
-            told.append((item.done, Written(batch.stored.get(key), row, applied)))
+            told.append((item, Written(batch.stored.get(key), row, applied)))
         return told
 
     async def _insist(self, batch: Batch) -> int:
@@ -338,10 +398,10 @@ class _Lane:
                 return tries
 
 
-_Told: TypeAlias = tuple[asyncio.Future[Written], Written | NyxError]
+_Told: TypeAlias = tuple[Handed, Written | NyxError]
 
 
-def _is_of(row: RewardRow, item: _Item) -> bool:
+def _is_of(row: RewardRow, item: Handed) -> bool:
     """Tell whether a row that stood in the log was written for this item, by an earlier try."""
     if item.reward is None:
         return row.reported_at == item.abandoned_at
@@ -353,16 +413,10 @@ def _closed() -> DatabaseUnavailable:
 
 
 def _tell(told: Iterable[_Told]) -> None:
-    for done, result in told:
-        if done.done():
-            continue
-        if isinstance(result, Written):
-            done.set_result(result)
-        else:
-            done.set_exception(result)
+    for item, result in told:
+        item.end(result)
 
 
-def _fail(items: list[_Item], error: Exception) -> None:
+def _fail(items: list[Handed], error: Exception) -> None:
     for item in items:
-        if not item.done.done():
-            item.done.set_exception(error)
+        item.end(error)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import asyncpg
 
@@ -43,6 +44,7 @@ class Store:
         self.base_seq = 0
         """Rows up to here may be dropped, as of the last time that ``lock`` was called."""
         self._stripe = secrets.randbelow(_STRIPES)
+        self._giving: set[asyncio.Task[None]] = set()
         self._last: int | None = None  # the last number, where this process wrote it
         self.alone = True
         """False where another process has written since this one did, when it was last looked at."""
@@ -98,7 +100,7 @@ class Store:
         """
         batch.stored, batch.appended, batch.known, batch.refused = {}, [], {}, {}
         reported = bool(batch.rewards or batch.abandoned)
-        async with self.pool.acquire() as connection:
+        async with self._lent() as connection:
             if not reported:
                 await self._insert_decisions(connection, batch)
                 return
@@ -121,6 +123,22 @@ class Store:
                 last = await self._append(connection, batch, drafts)
         self.alone = mine in {None, last}
         self._last = last + len(batch.appended)
+
+    @asynccontextmanager
+    async def _lent(self) -> AsyncIterator[Connection]:
+        """A connection that is given back behind the block, and nobody waits for that."""
+        connection = await self.pool.acquire()
+        try:
+            yield connection
+        finally:
+            giving = asyncio.create_task(self.pool.release(connection))
+            self._giving.add(giving)
+            giving.add_done_callback(self._given)
+
+    def _given(self, giving: asyncio.Task[None]) -> None:
+        self._giving.discard(giving)
+        if not giving.cancelled():
+            giving.exception()  # whose connection is broken is not used again
 
     async def _drafts(self, connection: Connection, batch: Batch) -> dict[str, RewardRow]:
         if not batch.abandoned:

@@ -22,6 +22,7 @@ __all__ = ["Outcome", "ValidationResult"]
 
 _COUNT_MAX = 2**53
 _SHOWN_MAX = 120
+_PLAIN = frozenset((bool, int, float, str))
 
 
 def _no_negative_zero(value: float) -> float:
@@ -173,6 +174,18 @@ class Outcome(_Report):
                     found=f"tokens={self.tokens}, input_tokens + output_tokens = {parts}",
                     fix="report the total in tokens, or leave tokens out",
                 )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a plain JSON-able dict without the fields that were not reported."""
+        plain: dict[str, Any] = {"success": self.success}
+        for name, value in self.__dict__.items():
+            if value is None or value is False:
+                continue
+            if type(value) in _PLAIN:
+                plain[name] = value
+            elif value != ():  # what has parts of its own, and subclasses of plain types
+                return super().to_dict()
+        return plain
 
     @property
     def total_tokens(self) -> int | None:

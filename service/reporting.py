@@ -17,10 +17,10 @@ from ..bandit.same import same_choice
 from ..errors import DatabaseUnavailable, DecisionConflict, NyxError
 from ..persistence.conflicts import Conflicts
 from ..persistence.database import reaching, unavailable
-from ..persistence.group_commit import GroupCommit, Written
+from ..persistence.group_commit import GroupCommit, Handed, Written
 from ..persistence.store import Store, decision_conflict
 from .availability import Availability
-from .in_time import in_time
+from .in_time import Deadlines, in_time
 from .payload import check_report
 from .provenance import Provenance
 from .remembered import Remembered
@@ -51,9 +51,11 @@ class Reporting:
         patience_s: float,
     ) -> None:
         self._spec, self._store, self._commit = spec, store, commit
+        self._spec_hash = spec.spec_hash
         self._remembered, self._provenance = remembered, provenance
         self._spooling, self._availability = spooling, availability
         self._conflicts = Conflicts(store)
+        self._deadlines = Deadlines()
         self._fail_open, self._patience_s = fail_open, patience_s
 
     async def report(self, decision: Decision | str, told: Reported) -> Receipt:
@@ -82,15 +84,15 @@ class Reporting:
         if self._commit.full and not await self._room(deadline):
             return self._spooled(key, target, told, time)
         # A decision that is known to be stored need not travel again.
-        stored = self._commit.enqueue(target, draft, carry=carry)
-        if self._fail_open and not await self._stored_in_time(stored, deadline, target, told, time):
-            return self._spooled(key, target, told, time, stored)
+        on_its_way = self._commit.hand_in(target, draft, carry=carry)
         try:
-            written = await asyncio.shield(stored)
+            written = await self._stored(on_its_way, deadline, told, time)
         except DecisionConflict as conflict:
             if await self._was_made_apart(target):
                 return await self._keep_apart(target, told, time, conflict)
             raise
+        if written is None:
+            return self._spooled(key, target, told, time, on_its_way)
         self._remembered.mark_stored(key)
         self._remembered.add(target)
         return receipt_of(written.row or draft, applied=written.applied)
@@ -127,7 +129,9 @@ class Reporting:
     async def _found(self, decision: Decision | str, key: str, deadline: float) -> tuple[Decision, bool, str]:
         """The decision that a report is about, whether it may have to be stored too, and its encoding."""
         known = self._known(key)
-        if not self._fail_open or (known is not None and known.spec_hash == self._spec.spec_hash):
+        if known is not None and known is decision and known.spec_hash == self._spec_hash:
+            return known, self._remembered.is_behind(key), self._store.encoding  # the usual case
+        if not self._fail_open or (known is not None and known.spec_hash == self._spec_hash):
             return await self._look_up(decision, key)
         looking = asyncio.create_task(self._look_up(decision, key), name="nyx-look-up")
         # A cancelled query can wait for a server that does not answer: it is left to itself.
@@ -177,12 +181,12 @@ class Reporting:
         decision: Decision | None,
         told: Reported,
         time: float,
-        stored: asyncio.Future[Written] | None = None,
+        on_its_way: Handed | None = None,
     ) -> Receipt:
         if decision is not None and decision.spec_hash == self._spec.spec_hash:
             # What is wrong with it is said at once, and not when nobody listens any more.
             draft_report(self._spec, decision, self._store.encoding, told, time)
-        direct = None if stored is None or stored.done() else stored
+        direct = None if on_its_way is None or on_its_way.ended else on_its_way.listen()
         if not self._spooling.keep_report(key, told, decision, time, direct):
             raise unavailable(
                 f"{self._availability.cause}; the spool takes nothing either: {self._spooling.problem}",
@@ -191,28 +195,29 @@ class Reporting:
         revision = 0 if told.corrects is None else told.corrects + 1
         return Receipt(key, 0, None, False, {}, (), SPOOLED_REPORT, revision)
 
-    async def _stored_in_time(
-        self,
-        stored: asyncio.Future[Written],
-        deadline: float,
-        target: Decision,
-        told: Reported,
-        time: float,
-    ) -> bool:
+    async def _stored(
+        self, on_its_way: Handed, deadline: float, told: Reported, time: float
+    ) -> Written | None:
+        """What the database has; None where it does not have it in time, and what is known of it is noted."""
+        waiting = on_its_way.listen()
+        if not self._fail_open:
+            return await waiting  # type: ignore[no-any-return]
+        self._deadlines.add(waiting, deadline)
         try:
-            done = await in_time(stored, deadline)
+            written: Written | None = await waiting
+            if written is None and on_its_way.ended:  # at the same moment
+                written = await on_its_way.listen()
         except asyncio.CancelledError:
             # Nobody waits for it any more; it is kept all the same where the database does not take it.
-            stored.add_done_callback(lambda late: self._keep_unstored(late, target, told, time))
+            late = on_its_way.listen()
+            late.add_done_callback(lambda done: self._keep_unstored(done, on_its_way.decision, told, time))
             raise
-        if not done:
-            self._availability.lost(f"a report was not stored within {self._patience_s:g} s")
-            return False
-        error = None if stored.cancelled() else stored.exception()
-        if isinstance(error, DatabaseUnavailable):
+        except DatabaseUnavailable as error:
             self._availability.lost(error.found)
-            return False
-        return True
+            return None
+        if written is None:
+            self._availability.lost(f"a report was not stored within {self._patience_s:g} s")
+        return written
 
     def _keep_unstored(
         self, late: asyncio.Future[Written], target: Decision, told: Reported, time: float

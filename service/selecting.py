@@ -8,30 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import time as clock
-import uuid
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 from ..bandit import Decision, Learner
 from ..bandit.learner import checked_id
 from ..bandit.same import same_choice, same_request
 from ..errors import NyxError, RewardTooLate
 from ..features import Value
-from ..persistence.group_commit import GroupCommit, Written
+from ..persistence.group_commit import GroupCommit, Handed, Written
 from .availability import Availability
-from .in_time import in_time
+from .in_time import Deadlines
 from .remembered import Remembered
 from .spooling import SPOOLED, WRITE_BEHIND, Spooling
 
 __all__ = ["Selecting"]
 
 _LOG = logging.getLogger("nyx_learning")
-
-
-class _OnItsWay(NamedTuple):
-    decision: Decision
-    stored: asyncio.Future[Written]
 
 
 class Selecting:
@@ -53,7 +47,8 @@ class Selecting:
         self._fail_open = fail_open
         self.deadline_s = deadline_s
         """For so long a decision waits until it is stored, where nothing else is said."""
-        self._on_their_way: dict[str, _OnItsWay] = {}
+        self._deadlines = Deadlines()
+        self._on_their_way: dict[str, Handed] = {}
 
     async def select(
         self,
@@ -66,7 +61,7 @@ class Selecting:
         deadline_s: float | None,
     ) -> Decision:
         """``LearningEngine.select_arm``."""
-        key = checked_id(decision_id) if decision_id is not None else uuid.uuid4().hex
+        key = checked_id(decision_id) if decision_id is not None else secrets.token_hex(16)
         allowed_s = self.deadline_s if deadline_s is None else deadline_s
         deadline = asyncio.get_running_loop().time() + allowed_s
         learner, remembered = self._learner, self._remembered
@@ -87,10 +82,14 @@ class Selecting:
             return self._spooled(decision, None)
         if self._commit.full and not await self._room(deadline):
             return self._spooled(decision, None)
-        on_its_way = self._sent(decision)
-        if self._fail_open and not await self._stored_in_time(on_its_way.stored, deadline):
-            return self._spooled(on_its_way.decision, on_its_way.stored)
-        written = await asyncio.shield(on_its_way.stored)
+        # Nobody else can ask for a random id before it is told.
+        on_its_way = self._commit.hand_in(decision) if decision_id is None else self._sent(decision)
+        written = await self._stored(on_its_way, deadline)
+        if written is None:
+            return self._spooled(on_its_way.decision, on_its_way)
+        if known is None and written.decision is decision:
+            remembered.add_stored(decision)
+            return decision
         decision = same_request(written.decision or decision, clean, allowed, learner.arms.units)
         if known is not None and same_choice(decision, known):
             decision = known  # as it was returned before
@@ -122,37 +121,45 @@ class Selecting:
         on_its_way = self._on_their_way.get(decision.decision_id)
         if on_its_way is None or self._remembered.get(decision.decision_id) is not None:
             return decision
-        return self._spooled(decision, on_its_way.stored)
+        return self._spooled(decision, on_its_way)
 
-    def _sent(self, decision: Decision) -> _OnItsWay:
+    def _sent(self, decision: Decision) -> Handed:
         """Send a decision to the database, once however many ask for it meanwhile."""
-        key = decision.decision_id
-        on_its_way = self._on_their_way.get(key)
+        on_its_way = self._on_their_way.get(decision.decision_id)
         if on_its_way is None:
-            on_its_way = _OnItsWay(decision, self._commit.enqueue(decision))
-            self._on_their_way[key] = on_its_way
-            on_its_way.stored.add_done_callback(lambda _done: self._on_their_way.pop(key, None))
+            on_its_way = self._commit.hand_in(decision)
+            on_its_way.then = self._arrived
+            self._on_their_way[decision.decision_id] = on_its_way
         return on_its_way
 
-    async def _stored_in_time(self, stored: asyncio.Future[Written], deadline: float) -> bool:
-        """Tell whether the database has it; where it does not, what is known of it is noted."""
-        if not await in_time(stored, deadline):
-            self._availability.lost("the database did not answer within the deadline of a decision")
-            return False
-        error = None if stored.cancelled() else stored.exception()
-        if error is None:
-            return True
-        if isinstance(error, RewardTooLate):
-            raise error  # the id belongs to a decision that retention dropped: the caller's, and no outage
-        # Whatever it is, the learner has failed, and not its caller.
-        self._availability.lost(error.found if isinstance(error, NyxError) else f"{error!r:.200}")
-        return False
+    def _arrived(self, on_its_way: Handed) -> None:
+        del self._on_their_way[on_its_way.key]
 
-    def _spooled(self, decision: Decision, stored: asyncio.Future[Written] | None) -> Decision:
+    async def _stored(self, on_its_way: Handed, deadline: float) -> Written | None:
+        """What the database has; None where it does not have it in time, and what is known of it is noted."""
+        waiting = on_its_way.listen()
+        if not self._fail_open:
+            return await waiting  # type: ignore[no-any-return]
+        self._deadlines.add(waiting, deadline)
+        try:
+            written: Written | None = await waiting
+            if written is None and on_its_way.ended:  # at the same moment
+                written = await on_its_way.listen()
+        except RewardTooLate:
+            raise  # the id belongs to a decision that retention dropped: the caller's, and no outage
+        except Exception as error:  # noqa: BLE001 (whatever it is, the learner has failed, and not its caller)
+            self._availability.lost(error.found if isinstance(error, NyxError) else f"{error!r:.200}")
+            return None
+        if written is None:
+            self._availability.lost("the database did not answer within the deadline of a decision")
+        return written
+
+    def _spooled(self, decision: Decision, on_its_way: Handed | None) -> Decision:
         key = decision.decision_id
         known = self._remembered.get(key)  # several may have waited for it: it is spooled once
         if known is not None:
             return known
+        stored = None if on_its_way is None else on_its_way.listen()
         kept = self._spooling.keep_decision(decision, SPOOLED, stored)
         self._remembered.add(kept, behind=True)
         return kept

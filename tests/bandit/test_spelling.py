@@ -119,3 +119,20 @@ def test_what_is_no_number_is_refused(value: float) -> None:
 def test_strings_as_canonical_json_spells_them() -> None:
     text = "".join(map(chr, [*range(256), 0x2028, 0x1F600, 0xD800]))
     assert quoted(text) == canonical_json(text)
+
+
+def test_what_cannot_be_spelled_is_refused_as_json_refuses_it() -> None:
+    inside: dict[str, Any] = {}
+    inside["again"] = inside
+    for content in ({"x": float("nan")}, {"x": [float("inf")]}, inside):
+        with pytest.raises(ValueError, match=r"JSON|Circular"):
+            canonical_json(content)
+    with pytest.raises(TypeError):
+        canonical_json({"x": object()})
+
+
+@given(ROWS, WHOLE)
+@settings(derandomize=True, max_examples=30)
+def test_a_number_changes_nothing_else(row: RewardRow, seq: int) -> None:
+    assert row.numbered(seq) == row._replace(seq=seq)
+    assert type(row.numbered(seq)) is RewardRow
