@@ -13,6 +13,7 @@ BIN := .venv/bin
 help:
 	@echo "make demo      a real orchestrator learns its trade-offs; every decision is verified"
 	@echo "make test      all tests, doctests and the examples of the documents"
+	@echo "make test-postgres  the durable path on every Postgres 14-18 that is here; ARGS='--bin /folder' adds one"
 	@echo "make lint      ruff (rules, format), mypy, import rules"
 	@echo "make validate  policies against theory and published figures; ARGS=--quick: three minutes"
 	@echo "make crash     kill writers and Postgres 200 times, and check what was stored; ARGS='--kills 10 --mutants'"
@@ -32,6 +33,10 @@ demo: venv
 .PHONY: test
 test: venv
 	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --maxprocesses=4 --dist=loadfile $(ARGS)
+
+.PHONY: test-postgres
+test-postgres: venv
+	@$(BIN)/python scripts/every_postgres.py $(ARGS)
 
 .PHONY: validate
 validate: venv

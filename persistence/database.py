@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 import asyncpg
 
@@ -24,6 +24,8 @@ UNREACHABLE = (
     asyncpg.InternalClientError,
     asyncpg.OperatorInterventionError,  # it is shut down, starts up, or an administrator ended the session
     asyncpg.InsufficientResourcesError,  # no connection, memory or disk space is left
+    asyncpg.PostgresSystemError,  # its disk fails
+    asyncpg.InternalServerError,  # so it says also where a quota or a limit of its account is used up
     asyncpg.ReadOnlySQLTransactionError,  # after a failover: this is a standby now
     asyncpg.TransactionRollbackError,  # a deadlock or a serialisation failure: the next try may pass
 )
@@ -35,6 +37,8 @@ _OUTAGE = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
+    asyncpg.PostgresSystemError,
+    asyncpg.InternalServerError,
     asyncpg.ReadOnlySQLTransactionError,
 )
 
@@ -158,13 +162,13 @@ def _shown(dsn: str) -> str:
     """Where a DSN points, without its password."""
     try:
         parts = urlsplit(dsn)
-        place = f"{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
     except ValueError:
         return "a DSN that cannot be read"
     # A password with an unescaped / ? or # ends up in the wrong part, with the @ behind it.
     if parts.scheme not in {"postgresql", "postgres"} or "@" in parts.path + parts.query + parts.fragment:
         return "a DSN that cannot be read"
-    return f"{parts.scheme}://{f'{parts.username}@' if parts.username else ''}{place}"
+    user = f"{parts.username}@" if parts.username else ""
+    return f"{parts.scheme}://{user}{_hosts(parts)}{parts.path}"
 
 
 def place(dsn: str) -> str:
@@ -173,10 +177,17 @@ def place(dsn: str) -> str:
         parts = urlsplit(dsn)
         options = parse_qs(parts.query)
         host = parts.hostname or ",".join(options.get("host", ()))
-        port = parts.port or ",".join(options.get("port", ())) or 5432
+        port = None if "," in parts.netloc else parts.port
     except ValueError:
         return ""
-    return f"{host}:{port}{parts.path}"
+    if "," in parts.netloc:
+        return f"{_hosts(parts)}{parts.path}"
+    return f"{host}:{port or ','.join(options.get('port', ())) or 5432}{parts.path}"
+
+
+def _hosts(parts: SplitResult) -> str:
+    """Each host with its port, where one is named: there may be several, which ``hostname`` cannot tell."""
+    return parts.netloc.rpartition("@")[2].lower()
 
 
 @asynccontextmanager

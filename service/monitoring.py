@@ -27,6 +27,7 @@ from ..errors import NyxError
 from ..persistence.events import append_events, events_between, load_progress, save_progress
 from ..persistence.queries import query
 from ..persistence.rows import Row, any_row_from
+from ..persistence.sessions import session_settings
 
 __all__ = ["Monitoring", "MonitoringStatus"]
 
@@ -95,7 +96,8 @@ class Monitoring:
             self._dsn,
             timeout=10.0,
             command_timeout=60.0,
-            server_settings={"application_name": "nyx-monitors"},
+            # A leader that is stopped amid a transaction must not keep all others from the bandit's row.
+            server_settings={**session_settings(self._dsn), "application_name": "nyx-monitors"},
         )
         try:
             while not await connection.fetchval(query("try_lead"), self._spec.name):  # noqa: ASYNC110 (a lock)

@@ -15,11 +15,11 @@ from ...errors import DatabaseSetupFailed
 from .account import CLEAN_ENVIRONMENT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from .account import Account
 
-__all__ = ["OLDEST_MAJOR", "Binaries", "find_binaries", "readable_binaries"]
+__all__ = ["OLDEST_MAJOR", "Binaries", "find_binaries", "newest_of_each_major", "readable_binaries"]
 
 OLDEST_MAJOR = 14
 
@@ -93,6 +93,21 @@ def find_binaries(explicit: Path | None = None, *, major: int | None = None) -> 
         fix=f"name a folder with the programs of Postgres {major} (NYX_POSTGRES_BIN), or dump the data with "
         "them and restore it into a new data folder",
     )
+
+
+def newest_of_each_major(folders: Iterable[Path] = ()) -> dict[int, Binaries]:
+    """The programs of every major version that is here, the oldest first: in ``folders`` or where
+    `find_binaries` looks.
+    """
+    found = [
+        binary
+        for folder in folders
+        for name in (folder, folder / "bin")
+        for binary in _read(name, "explicit")
+    ]
+    found += [*_wheel(), *_system()]
+    found.sort(key=lambda binaries: binaries.version)
+    return {binary.version[0]: binary for binary in found if binary.version[0] >= OLDEST_MAJOR}
 
 
 def readable_binaries(binaries: Binaries, account: Account, home: Path) -> Binaries:

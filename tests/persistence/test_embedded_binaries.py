@@ -95,3 +95,13 @@ def test_the_environment_does_not_reach_the_programs(machine: Path, monkeypatch:
     (folder / "postgres").write_text('#!/bin/sh\necho "(PostgreSQL) 1${PGDATA:-8}.4"\n')
     monkeypatch.setitem(os.environ, "PGDATA", "7")
     assert find_binaries(folder).version == (18, 4)
+
+
+def test_the_newest_of_each_major(machine: Path) -> None:
+    install(machine / "system" / "9" / "bin", "9.6.24")
+    install(machine / "system" / "16" / "bin", "16.9")
+    named = install(machine / "named" / "bin", "16.14")
+    old = install(machine / "old", "14.23")
+    found = binaries.newest_of_each_major([machine / "named", old, machine / "nothing"])
+    assert list(found) == [14, 16]
+    assert (found[14].folder, found[16].folder) == (old, named)
