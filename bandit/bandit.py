@@ -16,9 +16,10 @@ from .events import EventRow
 from .fixed_point import reward_to_fixed
 from .guardrails import PERSON, Override, revocation
 from .guardrails.override import arm_names
+from .guardrails.sentry import Sentry
 from .history import HistoryRow, Triple, read_history
 from .learner import Learner, checked_id, checked_time
-from .log import ABANDONMENT, EXPIRY, RETRACTION, RewardRow
+from .log import ABANDONMENT, EXPIRY, RETRACTION, LogRow, OtherRow, RewardRow
 from .reports import Reported, RewardStatus, draft_report, priced_report, receipt_of, status_of
 from .same import same_request
 from .settle import draft_of, ledger_of, settle
@@ -64,6 +65,7 @@ class Bandit:
         self.events: list[EventRow] = []
         """What monitors concluded and people ordered; in the same sequence."""
         self._watch = None if spec.monitors is None else Watch(spec)
+        self._sentry = None if spec.guardrails is None else Sentry(spec)
 
     @property
     def seq(self) -> int:
@@ -164,8 +166,8 @@ class Bandit:
         self.receipts[key] = receipt
         if outcome is not None:
             self.outcomes[key] = outcome
-        if self._watch is not None:
-            self._conclude(self._watch.observe(_observation(known, units, receipt.seq, outcome)))
+        if self._watch is not None or self._sentry is not None:
+            self._conclude(self._first_seen(self._watch, self._sentry, known, units))
         return receipt
 
     def learn_history(self, rows: Iterable[Triple]) -> range:
@@ -194,6 +196,8 @@ class Bandit:
             self.history.append(row._replace(seq=seq))
             if self._watch is not None:
                 self._watch.skip(seq)
+            if self._sentry is not None:
+                self._sentry.absorb(OtherRow(seq))
         return range(first, first + len(checked))
 
     def override(
@@ -313,7 +317,7 @@ class Bandit:
             elif divergence is None:
                 divergence = f"decision '{decision.decision_id}': {problem}"
         count = len(self.receipts) + len(self.rows) + len(self.history) + len(self.events)
-        problem = self._fold(fresh, rewards, count) or self._settled_again() or self._watched_again()[1]
+        problem = self._fold(fresh, rewards, count) or self._settled_again() or self._watched_again()[2]
         same = problem is None and fresh.sums.digest() == self.learner.sums.digest()
         if not same and divergence is None:
             divergence = problem or "the sums"
@@ -352,7 +356,7 @@ class Bandit:
         bandit.events = content.events
         for row in content.rows:
             bandit._rows_of.setdefault(row.decision_id, []).append(row)
-        bandit._watch, problem = bandit._watched_again()
+        bandit._watch, bandit._sentry, problem = bandit._watched_again()
         if problem is not None:
             raise document.damaged(problem)
         return bandit
@@ -375,47 +379,52 @@ class Bandit:
         self.learner.replace(decision, row.taken, row.units, row.stands_at, row.seq)
         self.rows.append(row)
         self._rows_of.setdefault(key, []).append(row)
-        if self._watch is not None:
-            self._conclude(self._watch.absorb(row))
+        self._conclude(_row_seen(self._watch, self._sentry, row))
         return receipt_of(row, applied=True)
 
     def _conclude(self, found: Iterable[EventRow]) -> None:
         """Give what the monitors found its numbers; it takes effect there."""
         for draft in found:
-            event = draft.numbered(self.seq + 1)
-            self.learner.begin(event)
-            self.events.append(event)
-            if self._watch is not None:
-                self._watch.note(event)
+            self._order(draft)
 
     def _order(self, draft: EventRow) -> int:
         event = draft.numbered(self.seq + 1)
         self.learner.begin(event)
         self.events.append(event)
-        if self._watch is not None:
-            self._watch.note(event)
+        _row_seen(self._watch, self._sentry, event)
         return event.seq
 
-    def _watched_again(self) -> tuple[Watch | None, str | None]:
-        """The monitors, fed anew; and which event is not what they conclude, if any."""
-        if self.spec.monitors is None:
-            concluded = [event for event in self.events if event.monitor != PERSON]
-            return None, f"row {concluded[0].seq}: an event of no monitor" if concluded else None
-        watch, due = Watch(self.spec), list[EventRow]()
+    def _first_seen(
+        self, watch: Watch | None, sentry: Sentry | None, decision: Decision, units: int
+    ) -> list[EventRow]:
+        """What is concluded behind the first report of a decision that came whole."""
+        key = decision.decision_id
+        found = list[EventRow]()
+        if watch is not None:
+            seen = _observation(decision, units, self.receipts[key].seq, self.outcomes.get(key))
+            found += watch.observe(seen)
+        if sentry is not None:
+            found += sentry.absorb(self._history(key)[0])
+        return found
+
+    def _watched_again(self) -> tuple[Watch | None, Sentry | None, str | None]:
+        """Monitors and guardrails, fed anew; and which event is not what they conclude, if any."""
+        watch = None if self.spec.monitors is None else Watch(self.spec)
+        sentry = None if self.spec.guardrails is None else Sentry(self.spec)
+        due = list[EventRow]()
         for row in document.in_sequence(self.receipts, self.rows, self.history, self.events):
             if isinstance(row, EventRow):
                 if row.monitor != PERSON and (not due or not due.pop(0).same(row)):
-                    return watch, f"row {row.seq}: an event that no monitor concludes"
-                watch.note(row)
+                    return watch, sentry, f"row {row.seq}: an event that no monitor concludes"
+                _row_seen(watch, sentry, row)
             elif isinstance(row, HistoryRow):
-                watch.skip(row.seq)
+                _row_seen(watch, sentry, OtherRow(row.seq))
             elif isinstance(row, RewardRow):
-                due += watch.absorb(row)
+                due += _row_seen(watch, sentry, row)
             else:
                 decision, units = self.decisions[row.decision_id], reward_to_fixed(row.reward)
-                outcome = self.outcomes.get(row.decision_id)
-                due += watch.observe(_observation(decision, units, row.seq, outcome))
-        return watch, f"row {due[0].cause}: its alarm is missing" if due else None
+                due += self._first_seen(watch, sentry, decision, units)
+        return watch, sentry, f"row {due[0].cause}: its alarm is missing" if due else None
 
     def _history(self, key: str) -> list[RewardRow]:
         """The rows about a decision, the whole first report among them."""
@@ -477,9 +486,22 @@ def _rederived(learner: Learner, decision: Decision) -> str | None:
     return None if again == decision else f"re-derived {again.arm_id}, digest {again.digest}"
 
 
+def _row_seen(watch: Watch | None, sentry: Sentry | None, row: LogRow) -> list[EventRow]:
+    """What is concluded behind the next row of the log."""
+    found = list[EventRow]()
+    if watch is not None:
+        found += watch.absorb(row)
+    if sentry is not None:
+        found += sentry.absorb(row)
+    return found
+
+
 def _observation(decision: Decision, units: int, seq: int, outcome: Outcome | None) -> Observation:
     duration = None if outcome is None else outcome.duration_s
-    return Observation(seq, decision.arm, decision.epoch, decision.phi, units, duration)
+    told = None if outcome is None else outcome.to_dict()
+    return Observation(
+        seq, decision.arm, decision.epoch, decision.phi, units, duration, told, decision.time
+    )
 
 
 def same_reward(earlier: Receipt, value: float, components: Mapping[str, float]) -> Receipt:

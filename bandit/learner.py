@@ -51,7 +51,7 @@ class Learner:
         holdout = round(spec.holdout * TOTAL)
         self._cohort_pmf = (TOTAL - holdout, holdout)
         self._spec_hash = spec.spec_hash
-        self.guards = GuardState(self.arms, spec.baseline)
+        self.guards = GuardState(self.arms, spec.baseline, _first_share(spec))
         """The guardrails in force: folded like the sums, from rows of their own."""
 
     def decide(
@@ -245,6 +245,12 @@ def _all_barred(rules: Rules, allowed: tuple[int, ...] | None) -> EligibilityEmp
 def policy_propensity(decision: Decision) -> float:
     """The logged propensity, or 0 for a row that the policy did not choose (a holdout cohort)."""
     return 0.0 if decision.reason == "holdout" else decision.propensity
+
+
+def _first_share(spec: BanditSpec) -> float | None:
+    """Share of service that a learner begins with; None where nothing compares it."""
+    service = None if spec.guardrails is None else spec.guardrails.service
+    return None if service is None else service.shares[0]
 
 
 def _fitting(spec: BanditSpec, sums: Sums | None, dimension: int) -> Sums:

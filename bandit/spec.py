@@ -13,6 +13,7 @@ from ..features import ContextSchema
 from ..features.monitors import Monitors
 from ..rewards import RewardSpec
 from .arms import MAX_ARMS, ArmTable, Strategy, arms_spanned
+from .guardrails.settings import Guardrails
 from .policies.catalog import CATALOG, checked_parameters
 from .policies.common import COMMON_NAMES, CommonSettings
 from .space import ArmSpace
@@ -118,6 +119,7 @@ class BanditSpec:
     holdout : share of decisions, in a keyed cohort, that is served the baseline arm.
     bucket_rows : rows of the sequence that share one block of sums; forgetting reads whole blocks.
     monitors : what watches the bandit's world, and starts new epochs where it changed; by default nothing.
+    guardrails : what watches the outcomes, and limits what is chosen; by default nothing.
 
     Raises
     ------
@@ -134,6 +136,7 @@ class BanditSpec:
     holdout: float = 0.0
     bucket_rows: int = 4096
     monitors: Monitors | None = None
+    guardrails: Guardrails | None = None
 
     def __post_init__(self) -> None:
         self._check_types()
@@ -157,10 +160,23 @@ class BanditSpec:
                 found=f"holdout={self.holdout}, baseline_arm=None",
                 fix="name the arm that the cohort is served",
             )
+        self._check_guardrails()
         self.policy.common.check_against(self.bucket_rows, baseline=self.baseline_arm is not None)
 
     def __reduce__(self) -> tuple[object, ...]:
         return BanditSpec.from_dict, (self.to_dict(),)
+
+    def _check_guardrails(self) -> None:
+        rails = self.guardrails
+        if rails is None or (rails.service is None and not rails.budgets):
+            return
+        if self.baseline_arm is None or (rails.service is not None and self.arms.staged):
+            raise SpecInvalid(
+                "a Service or Budget has no baseline arm to serve, or no listed arms",
+                expected="baseline_arm=<arm id>; for a Service at most 1,024 arms, without a Range",
+                found=f"baseline_arm={self.baseline_arm!r}, {arms_spanned(self.strategies):g} arms",
+                fix="name the baseline arm, or leave the Service and Budgets out",
+            )
 
     def _check_staged(self) -> None:
         if self.baseline_arm is not None:
@@ -195,6 +211,12 @@ class BanditSpec:
                 "monitors",
                 "Monitors(…) or None",
                 self.monitors,
+            ),
+            (
+                self.guardrails is None or isinstance(self.guardrails, Guardrails),
+                "guardrails",
+                "Guardrails(…) or None",
+                self.guardrails,
             ),
             (
                 isinstance(self.strategies, Sequence) and not isinstance(self.strategies, str),
@@ -243,8 +265,10 @@ class BanditSpec:
         return digest(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON. Without monitors it does not name them: older specs keep their hash."""
+        """As plain JSON. Monitors and guardrails are named where there are any: old specs keep their hash."""
         watched = {} if self.monitors is None else {"monitors": self.monitors.to_dict()}
+        if self.guardrails is not None:
+            watched["guardrails"] = self.guardrails.to_dict()
         return {
             **watched,
             "format": _FORMAT,
@@ -281,6 +305,7 @@ class BanditSpec:
                 holdout=document["holdout"],
                 bucket_rows=document["bucket_rows"],
                 monitors=Monitors.from_dict(document["monitors"]) if "monitors" in document else None,
+                guardrails=Guardrails.from_dict(document["guardrails"]) if "guardrails" in document else None,
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise _unreadable(f"{type(error).__name__}: {error}") from error

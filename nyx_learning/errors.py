@@ -12,6 +12,7 @@ from typing import ClassVar
 __all__ = [
     "ArmUnknown",
     "BanditUnknown",
+    "BudgetExhausted",
     "ContextInvalid",
     "DatabaseRefused",
     "DatabaseSetupFailed",
@@ -120,6 +121,12 @@ class GuardrailConflict(InputInvalid):
     """An override contradicts one that is in force, or leaves nothing to choose from."""
 
     code = "guardrail_conflict"
+
+
+class BudgetExhausted(NyxError):
+    """A hard budget has not left what an execution may use."""
+
+    code = "budget_exhausted"
 
 
 class OutcomeInvalid(InputInvalid):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import asyncpg
 
@@ -11,7 +12,7 @@ from ..canonical import canonical_json
 from .queries import Connection, query
 from .rows import event_from
 
-__all__ = ["append_order", "guardrail_events"]
+__all__ = ["append_order", "guardrail_events", "save_guarding"]
 
 
 async def guardrail_events(
@@ -38,3 +39,11 @@ async def append_order(
         )
         await connection.execute(query("advance_bandit"), bandit, event.seq)
     return event
+
+
+async def save_guarding(connection: Connection, bandit: str, key: str, progress: Mapping[str, Any]) -> None:
+    """Store how far the watching guardrails have come; retention leaves the rows behind that alone."""
+    async with connection.transaction():
+        document = canonical_json(progress)
+        await connection.execute(query("save_monitoring"), bandit, key, progress["seq"], document)
+        await connection.execute(query("hold_rows"), bandit, "guardrails", progress["seq"])

@@ -18,12 +18,14 @@ from ..bandit.guardrails import Override
 from ..bandit.reports import Reported, RewardStatus
 from ..errors import DatabaseUnavailable, NyxError
 from ..features import Value
+from ..persistence.budgets import BudgetLeft, Reservation
 from ..persistence.conflicts import Conflicts, Unlearned
 from ..persistence.database import reaching
 from ..persistence.group_commit import WhenFull, Written
 from ..persistence.retention import Retained, check_age, retain
 from ..persistence.thought_trees import TreeId
 from ..rewards import Adoption, ReferenceTimes, RewardSpec, ScoringResult
+from .budgeting import hard_budgets_left, reserve_maximum, settle_used
 from .bulk import ArmRequest, RewardReport, select_arms, update_rewards
 from .execution import Execution
 from .exporting import ExportReport, export_log
@@ -560,6 +562,36 @@ class LearningEngine:
         """The overrides in force, in the order of their rows; ``expired`` : also those that have expired."""
         self._check_open()
         return await list_overrides(self._store, self.spec, expired=expired)
+
+    async def reserve(self, decision: Decision | str, **maximum: float) -> Reservation:
+        """Hold what an execution may use at most of the spec's hard budgets, before it starts.
+
+        ``maximum`` : by metric, such as ``cost=0.5``. All or nothing; again, it changes nothing. What is held
+        counts in full until ``settle``, or until the window ends.
+
+        Raises
+        ------
+        BudgetExhausted : not that much is left; nothing is held.
+        InputInvalid : a metric of no hard budget, one that is missing, or other amounts than before.
+        DatabaseUnavailable : nothing can be held while the database is away.
+        """
+        self._check_open()
+        return await reserve_maximum(self._store, self.spec, decision, maximum)
+
+    async def settle(self, decision: Decision | str, **used: float) -> Reservation:
+        """Say what an execution has used; the rest of what it held is free again. Again, it changes nothing.
+
+        Raises
+        ------
+        InputInvalid : it holds nothing, or said another number before.
+        """
+        self._check_open()
+        return await settle_used(self._store, self.spec, decision, used)
+
+    async def budgets(self) -> list[BudgetLeft]:
+        """The spec's hard budgets in their present windows: held, spent, and left."""
+        self._check_open()
+        return await hard_budgets_left(self._store, self.spec)
 
     async def flush(self) -> int:
         """Send what waits on the local disk now; returns how many records still wait there.

@@ -1,4 +1,4 @@
-"""Orders of people: checked against those in force, and appended to the log, where all processes find them."""
+"""Orders of people: checked against those in force, and appended to the log, where everybody finds them."""
 
 from __future__ import annotations
 

@@ -29,6 +29,7 @@ from .provenance import Provenance
 from .remembered import Remembered
 from .reporting import Reporting
 from .selecting import Selecting
+from .sentinel import Sentinel
 from .settings import Settings
 from .settling import Settling
 from .spooling import Spooling
@@ -200,6 +201,8 @@ async def _assemble(
     if spec.monitors is not None:
         monitoring = Monitoring(dsn, spec, replica.catch_up)
         following.spawn(monitoring.run(), "monitors")
+    if spec.guardrails is not None:
+        following.spawn(Sentinel(dsn, spec, replica.catch_up).run(), "guardrails")
     return Parts(
         spec,
         server,

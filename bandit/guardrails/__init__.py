@@ -2,6 +2,21 @@
 
 from .acting import NO_RULES, Cap, Rules, guard
 from .override import PERSON, RULES, Override, revocation
+from .settings import Breaker, Budget, Guardrails, Service
 from .state import GuardState
 
-__all__ = ["NO_RULES", "PERSON", "RULES", "Cap", "GuardState", "Override", "Rules", "guard", "revocation"]
+__all__ = [
+    "NO_RULES",
+    "PERSON",
+    "RULES",
+    "Breaker",
+    "Budget",
+    "Cap",
+    "GuardState",
+    "Guardrails",
+    "Override",
+    "Rules",
+    "Service",
+    "guard",
+    "revocation",
+]

@@ -17,7 +17,7 @@ ORDER BY seq;
 SELECT seq, progress FROM nyx.monitoring WHERE bandit = $1 AND spec_hash = $2;
 
 -- name: monitored_seq
-SELECT max(seq) FROM nyx.monitoring WHERE bandit = $1;
+SELECT max(seq) FROM nyx.monitoring WHERE bandit = $1 AND spec_hash NOT LIKE 'guardrails %';
 
 -- name: save_monitoring
 INSERT INTO nyx.monitoring AS m (bandit, spec_hash, seq, progress) VALUES ($1, $2, $3, $4)

@@ -62,7 +62,7 @@ def test_one_cap(pmf: list[int], data: st.DataObject) -> None:
 @settings(max_examples=200, derandomize=True, deadline=None)
 @given(pmfs, st.data())
 def test_several_caps_hold_together(pmf: list[int], data: st.DataObject) -> None:
-    """Whatever the caps: a pmf; they hold while an arm without a cap is eligible; no mass where none may be."""
+    """Whatever the caps, a pmf; they hold while an arm without one is eligible; mass stays where it may."""
     k = len(pmf)
     eligible = [bool(mass) for mass in pmf]
     some = st.sets(st.integers(0, k - 1), min_size=1).map(sorted).map(tuple)
