@@ -15,6 +15,7 @@ from typing import Any, Literal, Self, overload
 
 from ..bandit import BanditSpec, Beliefs, Decision, Receipt, VerifyReport
 from ..bandit.guardrails import Override
+from ..bandit.prediction import PerformancePrediction, WorkflowInput
 from ..bandit.reports import Reported, RewardStatus
 from ..errors import DatabaseUnavailable, NyxError
 from ..features import Value
@@ -35,6 +36,7 @@ from .importing import ImportReport, import_log
 from .monitoring import MonitoringStatus
 from .opening import Options, check_seconds, checked
 from .parts import Parts, open_parts
+from .predicting import Predicting
 from .referring import adopt_references, propose_references
 from .repricing import Repricing, reprice_log
 from .verification import verify_log
@@ -53,6 +55,7 @@ class LearningEngine:
         self._pool, self._server = parts.pool, parts.server
         self._store, self._replica, self._learner = parts.store, parts.replica, parts.learner
         self._following = parts.following
+        self._predicting = Predicting(parts.store, parts.spec)
         self._closing: asyncio.Task[None] | None = None
         self.thought_trees = parts.thought_trees
         """Scores for the user's own table: queued by ``update``, many at once by ``update_many``."""
@@ -374,6 +377,28 @@ class LearningEngine:
     ) -> list[Beliefs]:
         """Mean, sd and probability of each arm in a context, in the spec's order; changes nothing."""
         return self._learner.beliefs(context, eligible=eligible)
+
+    async def predict_workflow_performance(
+        self, workflow_input: WorkflowInput, proposed_strategy: str
+    ) -> PerformancePrediction:
+        """What an execution is expected to do: success, seconds and cost, each with an interval.
+
+        Learned from the newest 2,000 to 4,000 rows of the stored log, whoever wrote them: every process says
+        the same, and where little is known the intervals are wide and ``cold`` says so. Decides nothing and
+        stores nothing. See ``docs/how-to/predict.md``.
+
+        Parameters
+        ----------
+        workflow_input : a context of the spec's schema.
+        proposed_strategy : an arm id; or a strategy, which stands for its arms as they were used.
+
+        Raises
+        ------
+        ContextInvalid, ArmUnknown : bad input; the log is not read.
+        DatabaseUnavailable : the log cannot be read, and nothing was read before.
+        """
+        self._check_open()
+        return await self._predicting.predict(workflow_input, proposed_strategy)
 
     async def abandon(self, decision: Decision) -> None:
         """Note that an execution was cancelled: its decision is not learned from.
