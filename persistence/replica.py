@@ -12,6 +12,7 @@ from ..bandit.events import EventRow
 from ..bandit.log import LogRow, RewardRow
 from .fold import BlockName, Fold
 from .guardrails import guardrail_events
+from .history import History
 from .pages import LogPage, page_of
 from .store import Store, StoredBlock
 
@@ -27,9 +28,12 @@ class Replica:
 
     def __init__(self, learner: Learner, store: Store) -> None:
         self._fold, self._store = Fold(learner), store
+        self._history = History(store.pool)
         self._changed: dict[BlockName, int] = {}
         self.stored_seq = 0
         """Row that the stored sums go up to, as far as this process knows."""
+        self.lost_rows = 0
+        """How many rows that this process had folded the database has lost since, at least."""
 
     @property
     def seq(self) -> int:
@@ -37,18 +41,47 @@ class Replica:
         return self._fold.seq
 
     async def restore(self) -> None:
-        """Load the stored sums, then fold the rows behind them; fold everything where they cannot be used."""
+        """Load the stored sums, then fold the rows behind them; fold everything where they cannot be used.
+
+        In place of whatever was folded before.
+        """
+        await self._history.is_another()  # from here on
         last, seq, blocks = await self._store.sums.load()
         size = self._fold.learner.sums.width
         if seq > last or any(len(block[3]) != size for block in blocks):
             _LOG.warning(
                 "the stored sums of bandit '%s' are damaged: folding its whole log", self._store.bandit
             )
-        else:
-            events = await guardrail_events(self._store.pool, self._store.bandit, seq)
-            self._fold.restore(seq, blocks, events)
-            self.stored_seq = seq
+            seq, blocks = 0, []
+        events = await guardrail_events(self._store.pool, self._store.bandit, seq) if seq else ()
+        self._fold.restore(seq, blocks, events)
+        self._changed.clear()
+        self.stored_seq = seq
         await self.catch_up()
+
+    async def follow(self) -> int:
+        """Fold what is new; returns the number of the log's last row.
+
+        Where the database went on from an earlier moment, begin anew from its log: rows that were lost there
+        are forgotten here too.
+        """
+        if await self._history.is_another():
+            await self._begin_anew()
+        last = await self._store.log.last_seq()
+        if last > self.seq:
+            await self.catch_up()
+        return last
+
+    async def _begin_anew(self) -> None:
+        before = self.seq
+        await self.restore()
+        _LOG.warning(
+            "the database of bandit '%s' failed over, or was restored: row %d was the last, now row %d is",
+            self._store.bandit,
+            before,
+            self.seq,
+        )
+        self.lost_rows += max(0, before - self.seq)
 
     async def _rebase(self) -> bool:
         """Start from the base where rows behind our prefix were dropped; False where none were."""
@@ -97,7 +130,9 @@ class Replica:
                 return
 
     async def checkpoint(self) -> None:
-        """Store the sums."""
+        """Store the sums; not those of rows that the database has lost."""
+        if await self._history.is_another():
+            await self._begin_anew()
         if self.seq > self.stored_seq:
             self.stored_seq = await self._store.sums.save(self._take)
             self._changed = {name: seq for name, seq in self._changed.items() if seq > self.stored_seq}

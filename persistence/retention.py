@@ -22,7 +22,7 @@ from ..errors import InputInvalid, shown
 from .base import Base, base_digest, read_base
 from .fold import Fold
 from .guardrails import guardrail_events
-from .queries import query
+from .queries import Connection, query
 from .rows import Row, any_row_from, array_text, day_of, spec_from
 from .store import Store
 
@@ -33,6 +33,7 @@ _DROPPED_AT_ONCE = 2000
 _TRIES, _DELAY_S = 5, 0.2
 _LONG_S = 86_400.0
 _LONGEST_S = 1e11
+_HOLDERS = ("monitors", "guardrails")  # as they are called in a spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,8 @@ class Retained:
     base_seq : row up to which the log may be dropped now; before : until now. decisions : how many went.
     rows : those of the log that went one by one, not with ``months``; both are upper bounds in a dry run.
     months : partitions that went as a whole. held_by : what keeps the base where it is: ``young`` decisions,
-    those ``waiting`` for an outcome, a ``hold``, or the ``end`` of the log.
+    those ``waiting`` for an outcome, a ``hold``, or the ``end`` of the log. expired : how many decisions were
+    closed before, because their window had passed without an outcome.
     """
 
     bandit: str
@@ -54,6 +56,7 @@ class Retained:
     rows: int
     months: tuple[str, ...]
     held_by: str
+    expired: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON."""
@@ -118,6 +121,7 @@ async def _plan(store: Store, cutoff: float, now: float) -> Retained:
             day_of(cutoff),
             now,
             store.own_spec.reward.window_s,
+            await _left_behind(store, connection),
         )
         bounds = {
             "young": row["young"],
@@ -130,6 +134,13 @@ async def _plan(store: Store, cutoff: float, now: float) -> Retained:
         (counts,) = await connection.fetch(query("count_droppable"), store.bandit, base)
     before, last = row["base_seq"], row["last_seq"]
     return Retained(store.bandit, True, before, base, last, counts["decisions"], counts["rows"], (), held_by)
+
+
+async def _left_behind(store: Store, connection: Connection) -> list[str]:
+    """Whose holds are nobody's any more: no process watches, and the newest spec would have none begin."""
+    newest = spec_from(await connection.fetchval(query("newest_spec"), store.bandit))
+    idle = [holder for holder in _HOLDERS if getattr(newest, holder, None) is None]
+    return [each for each in idle if await connection.fetchval(query("nobody_leads"), store.bandit, each)]
 
 
 async def _advance(store: Store, plan: Retained) -> None:
@@ -152,6 +163,7 @@ async def _advance(store: Store, plan: Retained) -> None:
                 await connection.execute(query("write_sums"), *key, *columns)
                 await connection.execute(query("advance_checkpoint"), *key, base.seq)
         await connection.execute(query("advance_base"), store.bandit, plan.base_seq)
+        await connection.execute(query("release_holds"), store.bandit, plan.base_seq)
 
 
 async def _folded(store: Store, plan: Retained) -> list[tuple[BanditSpec, Base]]:

@@ -23,7 +23,7 @@ from ..persistence.budgets import BudgetLeft, Reservation
 from ..persistence.conflicts import Conflicts, Unlearned
 from ..persistence.database import reaching
 from ..persistence.group_commit import WhenFull, Written
-from ..persistence.retention import Retained, check_age, retain
+from ..persistence.retention import Retained
 from ..persistence.thought_trees import TreeId
 from ..rewards import Adoption, ReferenceTimes, RewardSpec, ScoringResult
 from .budgeting import hard_budgets_left, reserve_maximum, settle_used
@@ -39,6 +39,7 @@ from .parts import Parts, open_parts
 from .predicting import Predicting
 from .referring import adopt_references, propose_references
 from .repricing import Repricing, reprice_log
+from .retaining import expire_and_retain
 from .verification import verify_log
 
 __all__ = ["LearningEngine"]
@@ -507,11 +508,8 @@ class LearningEngine:
         """
         self._check_open()
         now = clock.time()
-        check_age(older_than_s)
-        if not dry_run:
-            await self.expire(now)
         with reaching():
-            (found,) = await retain([self._store], older_than_s, now=now, dry_run=dry_run)
+            (found,) = await expire_and_retain([self._store], older_than_s, now=now, dry_run=dry_run)
             await self._replica.catch_up()
         return found
 

@@ -86,9 +86,10 @@ class Following:
         while True:
             await self._news.wait(_POLL_S)
             try:
-                last = await self._store.log.last_seq()
-                if last > self._replica.seq:
-                    await self._replica.catch_up()
+                lost = self._replica.lost_rows
+                last = await self._replica.follow()
+                if self._replica.lost_rows > lost:
+                    self.last_seen = last
                 self._confirm(last)
                 away = False
             except Exception as error:  # noqa: BLE001 (whatever it is, the next round may pass)

@@ -154,6 +154,13 @@ def _problems(parts: Parts, now: float, *, live: bool, closed: bool) -> Iterator
             "another outcome, or another decision under the same id, was stored before them",
             "look at engine.unlearned(); what is right can be sent again as a correction",
         )
+    if parts.replica.lost_rows:
+        yield Problem(
+            "rows_lost",
+            f"the database lost {parts.replica.lost_rows} or more rows of the log that were acknowledged",
+            "it failed over to a standby that did not have them yet, or was restored to an earlier moment",
+            "replicate synchronously (synchronous_standby_names); send what was reported again",
+        )
     late = following.confirmed_at is not None and now - following.confirmed_at > _LATE_S
     if parts.arrival.ready and late and not closed:
         yield Problem(

@@ -81,6 +81,7 @@ class Parts:
             await self.following.stop()
 
     async def _finish_writing(self) -> None:
+        flushing: asyncio.Task[int] | None = None
         if self.spooling.waits:
             flushing = asyncio.create_task(self.flushing.flush(), name="nyx-close-flush")
             flushing.add_done_callback(lambda done: done.cancelled() or done.exception())
@@ -91,6 +92,9 @@ class Parts:
         if not closing.done():
             self.pool.terminate()  # the server does not answer, and a cancelled commit would wait for it
         await closing
+        if flushing is not None and not flushing.done():
+            flushing.cancel()
+            await asyncio.wait([flushing], timeout=_CLOSE_S)
         for _ in range(3):
             await asyncio.sleep(0)  # whoever waited for a write that failed now spools it
 

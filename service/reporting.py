@@ -21,6 +21,7 @@ from ..persistence.group_commit import GroupCommit, Handed, Written
 from ..persistence.store import Store, decision_conflict
 from .availability import Availability
 from .in_time import Deadlines, in_time
+from .letting_go import LettingGo
 from .payload import check_report
 from .provenance import Provenance
 from .remembered import Remembered
@@ -57,6 +58,7 @@ class Reporting:
         self._conflicts = Conflicts(store)
         self._deadlines = Deadlines()
         self._fail_open, self._patience_s = fail_open, patience_s
+        self._letting_go = LettingGo()
 
     async def report(self, decision: Decision | str, told: Reported) -> Receipt:
         """``LearningEngine.update_reward``."""
@@ -67,7 +69,9 @@ class Reporting:
         if lost is not None and not self._availability.impaired:
             return await self._keep_apart(lost, told, time, None)
         if self._fail_open and (self._availability.impaired or self._spooling.has_reports(key)):
-            return self._spooled(key, lost or self._at_hand(decision, key), told, time)
+            receipt = self._spooled(key, lost or self._at_hand(decision, key), told, time)
+            await self._letting_go.now_and_then()
+            return receipt
         deadline = asyncio.get_running_loop().time() + self._patience_s
         try:
             target, carry, encoding = await self._found(decision, key, deadline)

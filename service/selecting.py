@@ -20,6 +20,7 @@ from ..features import Value
 from ..persistence.group_commit import GroupCommit, Handed, Written
 from .availability import Availability
 from .in_time import Deadlines
+from .letting_go import LettingGo
 from .remembered import Remembered
 from .spooling import SPOOLED, WRITE_BEHIND, Spooling
 
@@ -44,7 +45,7 @@ class Selecting:
     ) -> None:
         self._learner, self._commit, self._remembered = learner, commit, remembered
         self._spooling, self._availability = spooling, availability
-        self._fail_open = fail_open
+        self._fail_open, self._letting_go = fail_open, LettingGo()
         self.deadline_s = deadline_s
         """For so long a decision waits until it is stored, where nothing else is said."""
         self._deadlines = Deadlines()
@@ -79,7 +80,9 @@ class Selecting:
         if not durable:
             return self._write_behind(decision)
         if spool_at_once:
-            return self._spooled(decision, None)
+            kept = self._spooled(decision, None)
+            await self._letting_go.now_and_then()
+            return kept
         if self._commit.full and not await self._room(deadline):
             return self._spooled(decision, None)
         # Nobody else can ask for a random id before it is told.

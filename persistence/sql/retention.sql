@@ -1,6 +1,7 @@
 -- name: retention_bounds
 -- $2: older is dropped; $3: its day; $4: now; $5: the window of the bandit, NULL for none. young, waiting: the lowest
--- number that a decision knew which is not older, or still waits for its outcome; held: what others still read from.
+-- number that a decision knew which is not older, or still waits for its outcome; held: what others still read from;
+-- $6: who does not.
 SELECT b.base_seq, b.last_seq,
        (SELECT min(d.state_seq) FROM nyx.decision d
         WHERE d.bandit = $1 AND d.decided_on >= $3::date AND d.decided_at >= $2::float8
@@ -14,7 +15,8 @@ SELECT b.base_seq, b.last_seq,
                                  AND l.decided_on = d.decided_on AND l.state <> 'pending')
                    AND NOT EXISTS (SELECT FROM nyx.abandoned a
                                    WHERE a.bandit = d.bandit AND a.decision_id = d.decision_id)))) AS waiting,
-       (SELECT min(h.seq) FROM nyx.hold h WHERE h.bandit = $1) AS held
+       (SELECT min(h.seq) FROM nyx.hold h
+        WHERE h.bandit = $1 AND h.holder <> ALL ($6::text[])) AS held
 FROM nyx.bandit b
 WHERE b.bandit = $1;
 
@@ -31,6 +33,14 @@ INSERT INTO nyx.base_sums (bandit, encoding, bucket_rows, arm_id, epoch, bucket,
 SELECT $1, $2, $3, s.arm_id, s.epoch, s.bucket, s.statistics::bigint[]
 FROM unnest($4::text[], $5::integer[], $6::bigint[], $7::text[]) AS s (arm_id, epoch, bucket, statistics)
 ON CONFLICT (bandit, encoding, bucket_rows, arm_id, epoch, bucket) DO UPDATE SET statistics = EXCLUDED.statistics;
+
+-- name: nobody_leads
+-- Until the end of the transaction nobody begins to, either.
+SELECT pg_try_advisory_xact_lock(hashtextextended('nyx.' || $2 || ':' || $1, 0));
+
+-- name: release_holds
+-- Of those who did not keep the base below: they read nothing any more.
+DELETE FROM nyx.hold WHERE bandit = $1 AND seq < $2;
 
 -- name: advance_base
 UPDATE nyx.bandit SET base_seq = $2 WHERE bandit = $1;

@@ -4,9 +4,10 @@
   nyx-learning retention --older-than 12w --bandit orchestration --json
 
 AGE is a number with s, m (minutes), h, d or w. The sums of what goes are kept as the base, from which verify
-begins, and a restart without newer sums. Kept are also: what a kept decision knew, decisions that wait for an
-outcome within their reward window (engine.expire closes them), and rows that a monitor holds. Reports on
-dropped decisions are refused as too late, and their ids stay taken. Needs the rights of the schema's owner.
+begins, and a restart without newer sums. Decisions whose reward window has passed in silence are closed
+before, with the default reward. Kept are: what a kept decision knew, decisions that wait for an outcome
+within their window, and rows that a monitor holds. Reports on dropped decisions are refused as too late, and
+their ids stay taken. Needs the rights of the schema's owner.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ import time as clock
 from ...errors import InputInvalid
 from ...persistence.database import close_pool, connect, reaching
 from ...persistence.queries import query
-from ...persistence.retention import Retained, retain
+from ...persistence.retention import Retained
 from ...persistence.rows import spec_from
 from ...persistence.store import Store
 from ..access import database_address
+from ..retaining import expire_and_retain
 from .output import print_json, print_text
 
 __all__ = ["add_arguments", "run"]
@@ -31,7 +33,7 @@ _AGE = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)([smhdw])")
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 _HELD = {
     "young": "the oldest decision that is kept",
-    "waiting": "a decision that waits for its outcome: engine.expire closes those whose window has passed",
+    "waiting": "a decision that waits for its outcome",
     "hold": "a monitor that still reads the rows behind it",
     "end": "the end of the log",
 }
@@ -73,7 +75,7 @@ async def _retain(args: argparse.Namespace, older_than_s: float) -> list[Retaine
                 stores = [
                     Store(pool, spec_from(await pool.fetchval(query("newest_spec"), n))) for n in chosen
                 ]
-                return await retain(stores, older_than_s, now=clock.time(), dry_run=args.dry_run)
+                return await expire_and_retain(stores, older_than_s, now=clock.time(), dry_run=args.dry_run)
         finally:
             await close_pool(pool)
 
@@ -91,10 +93,11 @@ def _age(text: str) -> float:
 
 
 def _text(found: Retained) -> str:
+    closed = f"closed {found.expired:,} decisions without an outcome, " if found.expired else ""
     verb = "would drop up to" if found.dry_run else "dropped"
     whole = f" (whole months: {', '.join(found.months)})" if found.months else ""
     return (
-        f"{found.bandit}: {verb} {found.decisions:,} decisions, {found.rows:,} rows{whole}; "
+        f"{found.bandit}: {closed}{verb} {found.decisions:,} decisions, {found.rows:,} rows{whole}; "
         f"base at row {found.base_seq:,} of {found.last_seq:,}, was {found.before:,}; "
         f"held by {_HELD[found.held_by]}"
     )

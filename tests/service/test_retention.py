@@ -21,6 +21,7 @@ from nyx_learning.errors import InputInvalid, RewardTooLate, SpecInvalid
 from nyx_learning.features.monitors import Monitors
 from nyx_learning.persistence.retention import Retained, retain
 from nyx_learning.rewards import ReferenceTimes
+from nyx_learning.service.retaining import expire_and_retain
 
 Contexts = Callable[[int], dict[str, Any]]
 LONG = 90 * 86_400.0
@@ -268,6 +269,59 @@ async def test_epochs_of_monitors_stand_behind_retention(
     await engine._replica.catch_up()
     assert again._learner.sums.epochs == engine._learner.sums.epochs != [0, 0]
     assert again._learner.sums.digest() == engine._learner.sums.digest()
+
+
+async def test_the_hold_of_monitors_ends_with_them(
+    open_engine: Any, sql: Any, spec: BanditSpec, contexts: Contexts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_POLL_S", "_AGAIN_S", "_SAVED_S"):
+        monkeypatch.setattr(f"nyx_learning.service.monitoring.{name}", 0.02)
+    watched = replace(spec, monitors=Monitors(context=False, duration=False))
+    engine = await open_engine(watched)
+    await work(engine, contexts, range(30))
+    held = "SELECT seq FROM nyx.hold"
+    async with asyncio.timeout(30):
+        while not await sql(held):  # noqa: ASYNC110 (polling what the leader writes)
+            await asyncio.sleep(0.02)
+    plain = await open_engine(spec)
+    await work(plain, contexts, range(30, 32))
+    (told,) = await drop(plain)  # a rolling deploy: the monitors still run
+    assert (told.base_seq, told.held_by) == (0, "hold")
+    await engine.close()
+    async with asyncio.timeout(30):
+        while (await drop(plain, dry_run=True))[0].held_by == "hold":  # noqa: ASYNC110 (a connection ends)
+            await asyncio.sleep(0.02)
+    assert len(await sql(held)) == 1
+    (told,) = await drop(plain)
+    assert (told.base_seq, told.held_by, told.decisions) == (32, "end", 32)
+    assert await sql(held) == []
+    watching = await open_engine(watched)  # begins behind what was dropped
+    await work(watching, contexts, range(32, 40))
+    async with asyncio.timeout(30):
+        while not await sql("SELECT FROM nyx.hold WHERE seq >= 32"):  # noqa: ASYNC110 (polling what the leader writes)
+            await asyncio.sleep(0.02)
+    report = await watching.verify()
+    assert report.ok, report.first_divergence
+
+
+async def test_windows_that_have_passed_are_closed_before(
+    open_engine: Any, sql: Any, spec: BanditSpec, contexts: Contexts
+) -> None:
+    windowed = replace(spec, reward=RewardSpec(weights={"success": 1.0}, window_s=60.0))
+    stores = []
+    for each in (windowed, replace(spec, name="other")):
+        engine = await open_engine(each)
+        stores.append(engine._store)
+        await work(engine, contexts, range(5))
+        await engine.select_arm(contexts(1), "silent")
+    now = clock.time() + LATER
+    (told, _) = await expire_and_retain(stores, LONG, now=now, dry_run=True)
+    assert (told.expired, told.held_by) == (0, "waiting")
+    told, other = await expire_and_retain(stores, LONG, now=now)
+    assert (told.expired, told.held_by, told.decisions) == (1, "end", 6)
+    assert (other.expired, other.held_by, other.decisions) == (0, "end", 5)  # at the base itself
+    with pytest.raises(InputInvalid, match="cannot go by"):
+        await expire_and_retain(stores, -1.0, now=now)
 
 
 async def test_whole_months_go_where_all_bandits_agree(
