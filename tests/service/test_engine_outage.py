@@ -107,6 +107,26 @@ async def test_the_server_is_stopped_and_comes_back(
     assert report.ok, report.first_divergence
 
 
+async def test_a_caller_that_never_waits_does_not_keep_the_engine_from_the_database(
+    open_engine: Any, own: BanditSpec, contexts: Contexts, home: Path, server: list[EmbeddedServer]
+) -> None:
+    engine = await open_engine(own, server[0].dsn, deadline_s=0.05, patience_s=0.3)
+    await engine.select_arm(contexts(0), "before")
+    await asyncio.to_thread(server[0].close)
+    coming = asyncio.create_task(asyncio.to_thread(start, home, durable=False))
+    modes = []
+    deadline = time.monotonic() + 30.0  # a loop that is kept busy would not see to a timeout
+    while modes[-1:] != ["normal"] and time.monotonic() < deadline:
+        i = len(modes)
+        decision = await engine.select_arm(contexts(i), f"wf-{i}")
+        await engine.update_reward(decision, reward=0.5)
+        modes.append(decision.mode)
+    assert modes[-1] == "normal"
+    assert "spooled" in modes
+    server.append(await coming)
+    await until(lambda: not engine.health().spool.records, 60.0)
+
+
 async def test_a_server_that_does_not_answer(
     open_engine: Any, own: BanditSpec, contexts: Contexts, home: Path, server: list[EmbeddedServer]
 ) -> None:
