@@ -498,7 +498,8 @@ def _row_seen(watch: Watch | None, sentry: Sentry | None, row: LogRow) -> list[E
 
 def _observation(decision: Decision, units: int, seq: int, outcome: Outcome | None) -> Observation:
     duration = None if outcome is None else outcome.duration_s
-    return Observation(seq, decision.arm, decision.epoch, decision.phi, units, duration)
+    told = None if outcome is None else outcome.to_dict()
+    return Observation(seq, decision.arm, decision.epoch, decision.phi, units, duration, told, decision.time)
 
 
 def same_reward(earlier: Receipt, value: float, components: Mapping[str, float]) -> Receipt:

@@ -79,6 +79,9 @@ class EventRow:
 
     def describe(self) -> str:
         """Say in a sentence what happened, and what follows."""
+        if self.monitor == "anomaly":
+            told, alert = self.evidence.get("text"), self.consequence.get("alert")
+            return f"an execution of '{self.subject}' is odd at row {self.cause}: {told}; alert {alert}"
         told = ", ".join(f"{name} {_number(value)}" for name, value in self.evidence.items())
         if self.kind == GUARDRAIL:
             rule = dict(self.consequence.get("guardrail", {}))

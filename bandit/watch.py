@@ -3,6 +3,7 @@
     rewards    shifts given the context, of an arm or of all arms of a strategy → new epochs of these arms
     durations  shifts given the context, of an arm                              → what is expected starts anew
     contexts   new categories, moved features                                   → a warning
+    anomalies  single executions that are odd given the context                 → an alert, or held back
 
 Only a decision's first contribution is watched: corrections and retractions change the sums from their own
 number on, never past alarms. Behind an alarm the rows of the present epoch say nothing new; the monitor goes
@@ -13,11 +14,22 @@ rows of the log, wherever the events of its alarms stand among them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any, NamedTuple
 
 from ..errors import ArmUnknown, ContextInvalid, DocumentInvalid, InputInvalid, shown
 from ..features import Encoder
-from ..features.monitors import ContextMonitor, DurationMonitor, Monitors, Shift, ShiftMonitor
+from ..features.monitors import (
+    AlertBudget,
+    Anomaly,
+    AnomalyMonitor,
+    ContextMonitor,
+    DurationMonitor,
+    Monitors,
+    PerformanceMetrics,
+    Shift,
+    ShiftMonitor,
+)
 from .events import ALARM, EPOCH, EventRow
 from .log import LogRow, RewardRow
 from .space import ArmSpace
@@ -25,11 +37,14 @@ from .spec import BanditSpec
 
 __all__ = ["Observation", "Watch"]
 
+_REMEMBERING = ("reward", "duration", "anomaly")
+
 
 class Observation(NamedTuple):
     """A first contribution, as monitors see it: ``unit`` is its row of the sums, ``reward`` in units of 2⁻¹⁶.
 
-    ``duration_s`` : None where it was not reported.
+    ``duration_s``, ``outcome`` : None where they were not reported.
+    ``time`` : of the row, in seconds since 1970; None where nobody told it.
     """
 
     seq: int
@@ -38,6 +53,8 @@ class Observation(NamedTuple):
     phi: Sequence[int]
     reward: int
     duration_s: float | None
+    outcome: Mapping[str, Any] | None = None
+    time: float | None = None
 
 
 class Watch:
@@ -66,9 +83,11 @@ class Watch:
         self._shifts: dict[int, ShiftMonitor] = {}
         self._durations: dict[int, DurationMonitor] = {}
         self._contexts = ContextMonitor(self._encoder.column_names)
+        self._anomalies: dict[int, AnomalyMonitor] = {}
+        self._budget = AlertBudget(self._settings.alerts_a_day)
         self._epochs = [0] * len(self._arms)
         self._waiting: set[int] = set()  # units with an alarm whose epoch has not begun
-        self._starts: Mapping[str, Mapping[int, int]] = {"reward": {}, "duration": {}}
+        self._starts: Mapping[str, Mapping[int, int]] = {name: {} for name in _REMEMBERING}
         self.seq = 0
         """Last row that was taken in."""
 
@@ -129,6 +148,9 @@ class Watch:
         start = self._starts["duration"].get(seen.unit)
         if start is not None and seen.seq >= start and seen.duration_s is not None:
             self._duration(seen.unit).add(seen.seq, seen.phi, seen.duration_s, judge=False)
+        start = self._starts["anomaly"].get(self._strategy_of[seen.unit])
+        if start is not None and seen.seq >= start:
+            self._odd(seen)
 
     def progress(self) -> dict[str, Any]:
         """All that is needed, beside the rows from ``first_needed`` on, to continue: plain JSON.
@@ -137,12 +159,15 @@ class Watch:
         """
         shifts = {str(i): m.start for i, m in self._shifts.items() if m.start is not None}
         durations = {str(i): m.start for i, m in self._durations.items() if m.start is not None}
+        anomalies = {str(i): m.start for i, m in self._anomalies.items() if m.start is not None}
         return {
             "seq": self.seq,
             "epochs": list(self._epochs),
             "waiting": sorted(self._waiting),
             "reward": dict(sorted(shifts.items())),
             "duration": dict(sorted(durations.items())),
+            "anomaly": dict(sorted(anomalies.items())),
+            "alerts": list(self._budget.sent),
             "context": self._contexts.to_dict(),
         }
 
@@ -150,6 +175,7 @@ class Watch:
     def first_needed(self) -> int:
         """The oldest row that is needed, beside ``progress``, to continue."""
         starts = [m.start for m in self._shifts.values()] + [m.start for m in self._durations.values()]
+        starts += [m.start for m in self._anomalies.values()]
         return min([start for start in starts if start is not None], default=self.seq + 1)
 
     def begin_at(self, seq: int, events: Sequence[EventRow]) -> None:
@@ -159,6 +185,8 @@ class Watch:
                 unit = self._unit(name)
                 if unit is not None:
                     self._epochs[unit] = epoch
+            if event.consequence.get("alert") == "sent":
+                self._budget.take(event.evidence.get("time"))
         self.seq = seq
 
     def restore(self, document: Mapping[str, Any]) -> int:
@@ -172,8 +200,7 @@ class Watch:
             seq, epochs = document["seq"], list(document["epochs"])
             waiting = set(document["waiting"])
             starts = {
-                name: {int(key): start for key, start in document[name].items()}
-                for name in ("reward", "duration")
+                name: {int(key): start for key, start in document[name].items()} for name in _REMEMBERING
             }
             rows: list[int] = [row for by_unit in starts.values() for row in by_unit.values()]
             units = len(self._arms)
@@ -181,7 +208,10 @@ class Watch:
             good = good and all(type(w) is int and 0 <= w < units for w in waiting)
             good = good and type(seq) is int and all(type(row) is int and 0 < row <= seq for row in rows)
             good = good and all(0 <= i < len(self._spans) for i in starts["reward"])
+            good = good and all(0 <= i < len(self._spans) for i in starts["anomaly"])
             good = good and all(0 <= i < units for i in starts["duration"])
+            alerts = [float(time) for time in document["alerts"]]
+            good = good and all(isfinite(time) for time in alerts)
         except (KeyError, TypeError, ValueError, AttributeError):
             good = False
         if not good:
@@ -193,7 +223,8 @@ class Watch:
             )
         self._contexts.restore(document["context"])
         self._epochs, self._waiting, self._starts = epochs, waiting, starts
-        self._shifts, self._durations, self.seq = {}, {}, seq
+        self._shifts, self._durations, self._anomalies, self.seq = {}, {}, {}, seq
+        self._budget = AlertBudget(self._settings.alerts_a_day, alerts)
         return min([*rows, self.seq + 1])
 
     def _expect(self, seq: int) -> None:
@@ -218,7 +249,8 @@ class Watch:
             return None  # another spec's: its own monitors see it
         if len(phi) != self._dimension:
             return None
-        return Observation(row.seq, unit, row.epoch, phi, row.units, _duration(row.outcome))
+        duration_s = _duration(row.outcome)
+        return Observation(row.seq, unit, row.epoch, phi, row.units, duration_s, row.outcome, row.reported_at)
 
     def _judged(self, seen: Observation) -> list[EventRow]:
         found = []
@@ -241,7 +273,25 @@ class Watch:
                 evidence = moved._asdict()
                 column = evidence.pop("column")
                 found.append(self._event(ALARM, "context", column, seen, evidence, {}))
+        if self._settings.anomaly:
+            odd = self._odd(seen)
+            if odd is not None:
+                evidence = odd.to_dict()
+                if seen.time is not None:
+                    evidence["time"] = seen.time
+                consequence = {"alert": "sent" if self._budget.take(seen.time) else "held back"}
+                subject = self._arms.units[seen.unit]
+                found.append(self._event(ALARM, "anomaly", subject, seen, evidence, consequence))
         return found
+
+    def _odd(self, seen: Observation) -> Anomaly | None:
+        if seen.outcome is None:
+            return None
+        strategy = self._strategy_of[seen.unit]
+        if strategy not in self._anomalies:
+            self._anomalies[strategy] = AnomalyMonitor(self._dimension, len(self._spans[strategy]))
+        metrics = PerformanceMetrics.from_outcome(seen.outcome)
+        return self._anomalies[strategy].add(seen.seq, self._place(seen.unit), seen.phi, metrics)
 
     def _new_epochs(self, seen: Observation, shift: Shift) -> EventRow:
         span = self._spans[self._strategy_of[seen.unit]]

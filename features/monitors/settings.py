@@ -11,6 +11,7 @@ from ...errors import SpecInvalid, shown
 __all__ = ["Monitors"]
 
 _LEAST, _MOST = 1.0, 100.0
+_MOST_ALERTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +25,10 @@ class Monitors:
     context : contexts that are not what they were; a warning.
     evidence : nats that a shift of rewards needs; more is slower, and rarer where nothing changed. At the
         default a stationary stream of 10,000 rewards gives about one false alarm.
+    anomaly : single executions that are odd; an alarm each.
+    alerts_a_day : how many anomalies in 24 hours may be sent as alerts; the others are written and held back.
 
-    >>> Monitors(duration=False).to_dict()
+    >>> Monitors(duration=False, anomaly=False).to_dict()
     {'reward': True, 'duration': False, 'context': True, 'evidence': 6.0}
 
     Raises
@@ -37,15 +40,24 @@ class Monitors:
     duration: bool = True
     context: bool = True
     evidence: float = 6.0
+    anomaly: bool = True
+    alerts_a_day: int = 20
 
     def __post_init__(self) -> None:
-        switches = (self.reward, self.duration, self.context)
+        switches = (self.reward, self.duration, self.context, self.anomaly)
         if not all(type(switch) is bool for switch in switches) or not any(switches):
             raise SpecInvalid(
                 "the monitors are not switched on or off",
-                expected="reward, duration and context True or False, one of them True",
+                expected="reward, duration, context and anomaly True or False, one of them True",
                 found=shown(switches),
-                fix="Monitors() watches all three; without any, leave monitors out of the spec",
+                fix="Monitors() watches all of them; without any, leave monitors out of the spec",
+            )
+        if type(self.alerts_a_day) is not int or not 0 <= self.alerts_a_day <= _MOST_ALERTS:
+            raise SpecInvalid(
+                "'alerts_a_day' of the monitors is unusable",
+                expected=f"a whole number from 0 to {_MOST_ALERTS}",
+                found=shown(self.alerts_a_day),
+                fix="leave it out for 20 a day; 0 writes anomalies and sends none",
             )
         evidence = self.evidence
         if isinstance(evidence, bool) or not isinstance(evidence, (int, float)):
@@ -55,13 +67,16 @@ class Monitors:
         object.__setattr__(self, "evidence", float(evidence))
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON."""
-        return {f.name: getattr(self, f.name) for f in fields(self)}
+        """As plain JSON. Without anomalies it does not name them: older specs keep their hash."""
+        document = {f.name: getattr(self, f.name) for f in fields(self)}
+        if not self.anomaly:
+            del document["anomaly"], document["alerts_a_day"]
+        return document
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Monitors:
         """The settings that ``to_dict`` wrote."""
-        return cls(**document)
+        return cls(**{"anomaly": False, **document})
 
 
 def _no_evidence(found: object) -> SpecInvalid:

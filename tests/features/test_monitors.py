@@ -217,7 +217,9 @@ def test_settings() -> None:
         {"evidence": math.nan},
         {"evidence": True},
         {"reward": 1},
-        {"reward": False, "duration": False, "context": False},
+        {"reward": False, "duration": False, "context": False, "anomaly": False},
+        {"alerts_a_day": -1},
+        {"alerts_a_day": 1.0},
     ):
         with pytest.raises(SpecInvalid):
             Monitors(**bad)
