@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, str] = {
     "reprice": "read all stored rewards under other weights, and see which arm would be best",
     "verify": "fold the stored log, derive every decision anew, and name the first row that differs",
     "doctor": "look at the database, and say what is wrong and how to mend it",
+    "suggest-spec": "propose strategies, context and reward from a table of executions, with reasons",
     "simulate": "let policies learn in worlds whose truth is known, and see what they lose on the way",
 }
 """Name of each command, and what it does in a line; ``a-b`` is the module ``a_b``."""

@@ -9,7 +9,7 @@ from typing import Any
 from ...errors import LogInvalid, LogUnreadable, PackageMissing
 from .cells import NESTED, cell_of, parse_json, split_columns
 
-__all__ = ["ParquetSink", "parquet_rows"]
+__all__ = ["ParquetSink", "all_rows", "parquet_rows"]
 
 _BATCH = 2000
 _TEXTS = (
@@ -67,6 +67,31 @@ def parquet_rows(path: str, others: set[str]) -> Iterator[tuple[int, dict[str, A
             expected="a complete Parquet file",
             found=str(error).splitlines()[0][:200],
             fix="the file is truncated or damaged, or of another format: copy it again",
+        ) from None
+
+
+def all_rows(path: str, most: int) -> Iterator[dict[str, Any]]:
+    """The first ``most`` rows of any Parquet file, with all of their columns.
+
+    Raises
+    ------
+    PackageMissing : pyarrow is not there. LogUnreadable : no complete Parquet file, or it cannot be opened.
+    """
+    arrow, parquet = _pyarrow()
+    try:
+        with parquet.ParquetFile(path) as file:
+            left = most
+            for batch in file.iter_batches(batch_size=_BATCH):
+                yield from batch.to_pylist()[:left]
+                left -= len(batch)
+                if left <= 0:
+                    return
+    except (arrow.ArrowException, OSError) as error:
+        raise LogUnreadable(
+            f"{Path(path).name} is no Parquet file",
+            expected="a complete Parquet file",
+            found=(str(error).splitlines() or [""])[0][:200],
+            fix="the file is missing, truncated or damaged, or of another format",
         ) from None
 
 

@@ -46,10 +46,8 @@ _NAME = "monitors"
 
 def watched(policy: str, *, idle: bool = True) -> Contender:
     """A policy under monitors at their default setting; with ``idle``, idle arms are slowly forgotten."""
-    further = {"idle_discount": 0.999} if idle else {}
-    return Contender(
-        f"{policy} watched", PolicySpec(policy, floor=0.0, **further), monitors=Monitors(), bucket_rows=25
-    )
+    spec = PolicySpec(policy, floor=0.0, idle_discount=0.999 if idle else None)
+    return Contender(f"{policy} watched", spec, monitors=Monitors(), bucket_rows=25)
 
 
 def _stream(before: float, after: float | None = None, change: int = _KNOWN) -> Piecewise:
