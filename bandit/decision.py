@@ -66,7 +66,7 @@ class DecisionText(NamedTuple):
     """A decision as canonical JSON spells it: spelled once for the columns and the hash.
 
     ``context``, ``stages`` : as JSON, the stages without the one over listed arms. ``phi``, ``eligible``,
-    ``pmf`` : their numbers with commas between them.
+    ``pmf`` : their numbers with commas between them. ``whole`` : all of it, as canonical JSON of ``to_dict``.
     """
 
     context: str
@@ -75,6 +75,7 @@ class DecisionText(NamedTuple):
     stages: str
     pmf: str
     digest: str
+    whole: str
 
 
 class Decision(NamedTuple):
@@ -151,7 +152,7 @@ class Decision(NamedTuple):
             f',"reason":{quoted(self.reason)},"spec_hash":{quoted(self.spec_hash)}'
             f',"stages":[{",".join(stages)}],"state_seq":{self.state_seq},"time":{number(self.time)}}}'
         )
-        return DecisionText(context, phi, eligible, f"[{','.join(kept)}]", pmf, hashed(text))
+        return DecisionText(context, phi, eligible, f"[{','.join(kept)}]", pmf, hashed(text), text)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON. The names of the stage over all arms are left to the spec."""

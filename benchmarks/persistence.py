@@ -12,6 +12,7 @@ import os
 import shutil
 import statistics
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.durable.follow import lags
@@ -26,6 +27,7 @@ from benchmarks.durable.load import (
 from benchmarks.durable.pgbench import Pgbench
 from benchmarks.durable.reopen import measure_reopening
 from benchmarks.durable.several import measure_processes
+from nyx_learning import Monitors
 from nyx_learning.persistence.embedded import start
 
 TASKS = 64
@@ -67,6 +69,11 @@ async def measure(dsn: str, pgbench: Pgbench, load: Load) -> None:
     print(f"{statistics.median(many):,.0f} a second with {load.tasks} clients")
     print_alone(alone, commit_ms)
     print_single(single, load.tasks, commit_ms)
+    watched = await measure_one_process(dsn, replace(load, blocks=max(load.blocks // 3, 2)), Monitors())
+    print_single(watched, load.tasks, commit_ms)
+    print(f"the monitors, behind {2 * load.operations:,} operations:", end=" ")
+    print(f"{statistics.median(lag.rows for lag in watched.lags):,.0f} rows behind the log,", end=" ")
+    print(f"{statistics.median(lag.seconds for lag in watched.lags):.1f} s until they have seen all")
     several = await measure_processes(dsn, load, processes=4)
     print(f"\n{'4 processes, one bandit':34}{'/s':>9}{'÷ one':>9}   limit 0.6")
     for name, together, one in (
@@ -98,7 +105,8 @@ def print_alone(alone: Alone, commit_ms: float) -> None:
 def print_single(single: Single, tasks: int, commit_ms: float) -> None:
     """Many tasks of one process."""
     heads = f"{'/s':>9}{'best':>9}{'p50 ms':>9}{'p99 ms':>9}{'÷ commit':>10}"
-    print(f"\n{f'{tasks} tasks, one process':34}{heads}   limit")
+    title = f"{tasks} tasks, one process" + (", monitors on" if single.lags else "")
+    print(f"\n{title:34}{heads}   limit")
     for name, limit, rates, times in (
         ("durable select_arm", "8,000/s, p99 10 × a commit", single.select_rates, single.select_ms),
         ("durable update_reward", "15,000/s, p99 10 × a commit", single.update_rates, single.update_ms),

@@ -61,13 +61,19 @@ class Handed:
     )
 
     def __init__(
-        self, decision: Decision, reward: RewardRow | None, abandoned_at: float | None, *, carry: bool
+        self,
+        decision: Decision,
+        reward: RewardRow | None,
+        abandoned_at: float | None,
+        *,
+        carry: bool,
+        text: DecisionText | None,
     ) -> None:
         self.key = decision.decision_id
         self.decision, self.reward, self.abandoned_at, self.carry = decision, reward, abandoned_at, carry
         # Spelled here, and not for the whole batch: so it is done while another batch is in flight.
         self.text: RowText | None = None if reward is None else reward.spelled()
-        self.decision_text: DecisionText | None = decision.spelled() if carry else None
+        self.decision_text: DecisionText | None = (text or decision.spelled()) if carry else None
         self.then: Callable[[Handed], object] | None = None
         """Called as soon as it is known what became of it."""
         self._listening: list[asyncio.Future[Any]] = []
@@ -187,12 +193,16 @@ class GroupCommit:
         *,
         abandoned_at: float | None = None,
         carry: bool = True,
+        text: DecisionText | None = None,
     ) -> Handed:
-        """``enqueue`` for who wants to listen, or to listen again, later."""
+        """``enqueue`` for who wants to listen, or to listen again, later.
+
+        ``text`` : the decision as it is spelled, where that is known.
+        """
         lane = self._lanes[reward is not None or abandoned_at is not None]
         if self._closing or lane.ended:
             raise _closed()
-        item = Handed(decision, reward, abandoned_at, carry=carry)
+        item = Handed(decision, reward, abandoned_at, carry=carry, text=text)
         lane.add(item)
         return item
 

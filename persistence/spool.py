@@ -75,8 +75,11 @@ class Spool:
         """How many records about this decision are there that are no decision."""
         return self._reported.get(key, 0)
 
-    def append(self, kind: str, key: str, document: Mapping[str, Any]) -> Entry:
-        """Write a record of kind ``decision`` or another; ``OSError`` where there is no room."""
+    def append(self, kind: str, key: str, document: Mapping[str, Any] | str) -> Entry:
+        """Write a record of kind ``decision`` or another; ``OSError`` where there is no room.
+
+        document : see ``SpoolFile.append``.
+        """
         if self._own.size > self._bytes_max:
             raise OSError(f"{self._own.path} has {self._own.size:,} bytes, the most that a spool may have")
         entry = self._own.append(kind, key, document)

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ..canonical import quoted
 from .spool_records import LARGEST_PAYLOAD, encoded, pieces, whole
 
 __all__ = ["HEADER", "Entry", "SpoolFile", "lock_file"]
@@ -91,8 +92,11 @@ class SpoolFile:
         os.close(descriptor)
         return None
 
-    def append(self, kind: str, key: str, document: Mapping[str, Any]) -> Entry:
-        """Add a record behind the others; ``OSError`` where there is no room, and nothing was added."""
+    def append(self, kind: str, key: str, document: Mapping[str, Any] | str) -> Entry:
+        """Add a record behind the others; ``OSError`` where there is no room, and nothing was added.
+
+        document : a text is members of a JSON object in ASCII that are spelled already.
+        """
         record = _record(kind, key, document)
         entry = Entry(self, kind, key, self._write(record), len(record))
         self.entries[entry] = None
@@ -193,8 +197,12 @@ def lock_file(descriptor: int, path: Path) -> bool:
     return (opened.st_dev, opened.st_ino) == (named.st_dev, named.st_ino)
 
 
-def _record(kind: str, key: str, document: Mapping[str, Any]) -> bytes:
-    payload = _encode({"kind": kind, "key": key, **document}).encode("ascii")
+def _record(kind: str, key: str, document: Mapping[str, Any] | str) -> bytes:
+    if isinstance(document, str):
+        text = f'{{"kind":{quoted(kind)},"key":{quoted(key)},{document}}}'
+    else:
+        text = _encode({"kind": kind, "key": key, **document})
+    payload = text.encode("ascii")
     if len(payload) > LARGEST_PAYLOAD:
         raise OSError(f"a record of {len(payload):,} bytes is beyond {LARGEST_PAYLOAD:,}")
     return encoded(payload)

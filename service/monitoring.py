@@ -176,6 +176,7 @@ class _Lead:
         found: list[EventRow] = []
         for row in page:
             found += self._watch.absorb(any_row_from(row), _context(row))
+            clock.sleep(0)  # the interpreter goes to whoever waits for it: callers come first
         return found
 
     def _remember(self, page: list[Row]) -> None:

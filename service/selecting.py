@@ -76,7 +76,8 @@ class Selecting:
             if spool_at_once or not durable or not unsettled:
                 return self._kept(decision)
         else:
-            decision = learner.choose(clean, phi, key, allowed, time=clock.time(), mode="normal")
+            mode = "normal" if durable else WRITE_BEHIND
+            decision = learner.choose(clean, phi, key, allowed, time=clock.time(), mode=mode)
         if not durable:
             return self._write_behind(decision)
         if spool_at_once:
@@ -169,10 +170,12 @@ class Selecting:
 
     def _write_behind(self, decision: Decision) -> Decision:
         away = self._availability.impaired
-        stored = (
-            None if away or self._commit.full else self._commit.enqueue(decision._replace(mode=WRITE_BEHIND))
-        )
-        kept = self._spooling.keep_decision(decision, SPOOLED if away else WRITE_BEHIND, stored)
+        mode = SPOOLED if away else WRITE_BEHIND
+        if decision.mode != mode:
+            decision = decision._replace(mode=mode)
+        text = decision.spelled()
+        stored = None if away or self._commit.full else self._commit.hand_in(decision, text=text).listen()
+        kept = self._spooling.keep_decision(decision, mode, stored, text)
         self._remembered.add(kept, behind=True)
         if stored is not None:
             stored.add_done_callback(lambda done: self._stored_behind(kept, done))

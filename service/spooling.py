@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..bandit import BanditSpec, Decision
+from ..bandit.decision import DecisionText
 from ..bandit.document import read_decision
 from ..bandit.reports import Reported
 from ..bandit.same import same_choice
@@ -48,14 +49,21 @@ class Spooling:
         return self.spool is not None and len(self.spool) > 0
 
     def keep_decision(
-        self, decision: Decision, mode: str, direct: asyncio.Future[Written] | None = None
+        self,
+        decision: Decision,
+        mode: str,
+        direct: asyncio.Future[Written] | None = None,
+        text: DecisionText | None = None,
     ) -> Decision:
         """Put a decision into the spool; returns it with its mode: ``MEMORY`` where that was not possible.
 
         ``direct`` : the same decision on its way to the database; only if that fails it is flushed from here.
+        ``text`` : as it is spelled with this mode, where that is known.
         """
-        decision = decision._replace(mode=mode)
-        entry = self._append(DECISION, decision.decision_id, {"decision": decision.to_dict()})
+        if decision.mode != mode:
+            decision, text = decision._replace(mode=mode), None
+        text = text or decision.spelled()
+        entry = self._append(DECISION, decision.decision_id, f'"decision":{text.whole}')
         if entry is None:
             return decision._replace(mode=MEMORY)
         self._await_direct(entry, direct, decision)
@@ -115,7 +123,7 @@ class Spooling:
         if self.spool is not None:
             self.spool.close()
 
-    def _append(self, kind: str, key: str, document: Mapping[str, Any]) -> Entry | None:
+    def _append(self, kind: str, key: str, document: Mapping[str, Any] | str) -> Entry | None:
         if self.spool is None:
             return None
         try:

@@ -17,6 +17,7 @@ from nyx_learning import (
     Decision,
     Flag,
     LearningEngine,
+    Monitors,
     Numeric,
     Ordinal,
     Outcome,
@@ -45,7 +46,7 @@ class Load:
     tasks: int
 
 
-def spec(name: str) -> BanditSpec:
+def spec(name: str, monitors: Monitors | None = None) -> BanditSpec:
     """Ten arms and the default policy."""
     return BanditSpec(
         name=name,
@@ -62,6 +63,7 @@ def spec(name: str) -> BanditSpec:
         ),
         reward=RewardSpec(reference_time_s=30.0),
         baseline_arm="direct",
+        monitors=monitors,
     )
 
 
@@ -142,12 +144,25 @@ class Single:
     update_ms: list[float] = field(default_factory=list)
     both_rates: list[float] = field(default_factory=list)
     both_ms: list[float] = field(default_factory=list)
+    lags: list[Lag] = field(default_factory=list)
 
 
-async def measure_one_process(dsn: str, load: Load) -> Single:
-    """Many tasks at once, blocks of selections and of reports by turns; the first block of each warms up."""
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How far the monitors were behind the log at the end of a block, and how long they took to its end."""
+
+    rows: int
+    seconds: float
+
+
+async def measure_one_process(dsn: str, load: Load, monitors: Monitors | None = None) -> Single:
+    """Many tasks at once, blocks of selections and of reports by turns; the first block of each warms up.
+
+    ``monitors`` : they run in the same process. Each block begins when they have seen the one before.
+    """
     found = Single()
-    async with await LearningEngine.open(spec("single"), dsn, deadline_s=30.0) as engine:
+    own = spec("single" if monitors is None else "watched", monitors)
+    async with await LearningEngine.open(own, dsn, deadline_s=30.0) as engine:
         for block in range(load.blocks + 1):
             decisions: list[Decision] = []
 
@@ -163,7 +178,9 @@ async def measure_one_process(dsn: str, load: Load) -> Single:
             selected = await rounds(load.tasks, load.operations, select)
             updated = await rounds(load.tasks, load.operations, update)
             done = await rounds(load.tasks, load.operations // 2, both)
+            lag = await _lag(engine)
             if block:
+                found.lags += [] if lag is None else [lag]
                 found.select_rates.append(selected[0])
                 found.select_ms += selected[1]
                 found.update_rates.append(updated[0])
@@ -171,6 +188,18 @@ async def measure_one_process(dsn: str, load: Load) -> Single:
                 found.both_rates.append(done[0])
                 found.both_ms += done[1]
     return found
+
+
+async def _lag(engine: LearningEngine) -> Lag | None:
+    """None where there are no monitors. Returns when they have seen all rows."""
+    status = await engine.monitoring()
+    if status is None:
+        return None
+    rows, began = status.lag_rows, time.perf_counter()
+    while status is not None and status.lag_rows:
+        await asyncio.sleep(0.02)
+        status = await engine.monitoring()
+    return Lag(rows, time.perf_counter() - began)
 
 
 @dataclass(frozen=True, slots=True)
