@@ -13,6 +13,7 @@ BIN := .venv/bin
 help:
 	@echo "make demo      a real orchestrator learns its trade-offs; every decision is verified"
 	@echo "make test      all tests, doctests and the examples of the documents"
+	@echo "make serve     answer over HTTP on this machine; ARGS='--port 9000 --workers 2'"
 	@echo "make test-postgres  the durable path on every Postgres 14-18 that is here; ARGS='--bin /folder' adds one"
 	@echo "make lint      ruff (rules, format), mypy, import rules"
 	@echo "make validate  policies against theory and published figures; ARGS=--quick: three minutes"
@@ -29,6 +30,10 @@ venv:
 .PHONY: demo
 demo: venv
 	@$(BIN)/nyx-learning demo $(ARGS)
+
+.PHONY: serve
+serve: venv
+	@$(BIN)/nyx-learning serve $(ARGS)
 
 .PHONY: test
 test: venv

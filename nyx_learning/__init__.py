@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from .features.monitors import Monitors
     from .rewards import Outcome, RewardSpec
     from .service import ArmRequest, LearningEngine, RewardReport, warm_up
+    from .service.client import AsyncNyxClient, NyxClient
 
 __version__ = "0.1.0"
 
 _PLACES = {
     "ArmRequest": "service",
+    "AsyncNyxClient": "service.client",
     "Bandit": "bandit",
     "BanditSpec": "bandit",
     "Categorical": "features",
@@ -28,6 +30,7 @@ _PLACES = {
     "LearningEngine": "service",
     "Monitors": "features.monitors",
     "Numeric": "features",
+    "NyxClient": "service.client",
     "NyxError": "errors",
     "Ordinal": "features",
     "Outcome": "rewards",
@@ -42,6 +45,7 @@ _PLACES = {
 
 __all__ = [
     "ArmRequest",
+    "AsyncNyxClient",
     "Bandit",
     "BanditSpec",
     "Categorical",
@@ -51,6 +55,7 @@ __all__ = [
     "LearningEngine",
     "Monitors",
     "Numeric",
+    "NyxClient",
     "NyxError",
     "Ordinal",
     "Outcome",

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Literal, Self, overload
 
 from ..bandit import BanditSpec, Beliefs, Decision, Receipt, VerifyReport
+from ..bandit.expected_references import ReferenceProposal
 from ..bandit.guardrails import Override
 from ..bandit.prediction import PerformancePrediction, WorkflowInput
 from ..bandit.reports import Reported, RewardStatus
@@ -278,6 +279,16 @@ class LearningEngine:
         self._check_open()
         return await update_rewards(self._parts, reports, errors=errors)
 
+    async def decision(self, decision_id: str) -> Decision:
+        """A stored decision, whoever made it.
+
+        Raises
+        ------
+        DecisionUnknown (retryable) : no such decision is stored.
+        """
+        self._check_open()
+        return await self._parts.settling.decision(decision_id)
+
     async def retract(self, decision: Decision | str) -> Receipt:
         """Forget a decision: its contribution leaves the sums exactly, and it takes no more reports.
 
@@ -358,6 +369,24 @@ class LearningEngine:
             succeeded_only=succeeded_only,
         )
 
+    async def propose_expected_references(
+        self, *, by: Sequence[str] | None = None, min_n: int = 10
+    ) -> ReferenceProposal:
+        """References as executions are expected to be now, beside those in force; nothing is adopted.
+
+        Where ``propose_references`` takes medians of a stretch of the log, these are what the baseline arm is
+        expected to take in each cell's contexts: they follow a shift at once, and no change of the mix of
+        tasks. A person reads the proposal and calls ``adopt_references(proposal.references)``, or does not.
+
+        by : context features, by default the spec's ``reference_by``. min_n : executions that a cell needs.
+
+        Raises
+        ------
+        SupportMissing : too few executions that reported a time, tokens or a cost.
+        """
+        self._check_open()
+        return await self._predicting.propose_references(by, min_n)
+
     def execution(
         self,
         context: Mapping[str, Value],
@@ -426,6 +455,7 @@ class LearningEngine:
         Raises
         ------
         InputInvalid, OutcomeInvalid : an id or a score that cannot be written.
+        Overloaded (retryable) : 50,000 wait already, and the database does not take them.
         """
         self._check_open()
         await self.thought_trees.update(thought_tree_id, scores)

@@ -72,6 +72,11 @@ class Settling:
                 closed.append(receipt_of(written.row, applied=True))
         return closed
 
+    async def decision(self, decision_id: str) -> Decision:
+        """``LearningEngine.decision``."""
+        with reaching():
+            return await self._store.decision(checked_id(decision_id))
+
     async def status(self, decision_id: str) -> RewardStatus:
         """``LearningEngine.rewards``."""
         key = checked_id(decision_id)

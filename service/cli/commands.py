@@ -17,6 +17,8 @@ COMMANDS: Mapping[str, str] = {
     "evaluate": "judge from a log whether a policy would have been at least so much better",
     "validate": "check policies against theory, published figures and independent computation",
     "migrate": "bring the schema of a database up to date, or see what that would do",
+    "serve": "answer over HTTP: decisions, outcomes, health and metrics",
+    "key": "create, list and revoke the keys that callers of the server need",
     "retention": "drop decisions and rows that are older than an age; what they taught stays",
     "override": "pin, exclude, cap or switch off: order a guardrail, end one, or list them",
     "reprice": "read all stored rewards under other weights, and see which arm would be best",

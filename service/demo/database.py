@@ -17,7 +17,7 @@ __all__ = ["demo_home", "opened"]
 def demo_home(settings: Settings) -> Path:
     """The folder of the demo's embedded server: beside the user's own, which no demo's bandits fill.
 
-    >>> demo_home(Settings(None, Path("/data/postgres"), None, Path("/data/spool"))).as_posix()
+    >>> demo_home(Settings.read({"NYX_DATA_HOME": "/data/postgres"})).as_posix()
     '/data/demo-postgres'
     """
     home = settings.data_home.resolve()

@@ -1,0 +1,100 @@
+"""Decisions over HTTP with durable logging, at fixed rates, beside the bare framework's echo in the same run.
+
+The generator runs in a process of its own; server, Postgres and generator share the machine's cores. The time
+of a request is from when it was due until its answer was read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from nyx_learning import BanditSpec, Categorical, ContextSchema, Flag, Strategy
+
+_SPEC = BanditSpec(
+    "load",
+    [
+        Strategy("direct"),
+        Strategy("sequential"),
+        Strategy("parallel", {"workers": [2, 4, 8], "timeout_s": [30, 60]}),
+    ],
+    context=ContextSchema(task=Categorical(["research", "coding", "analysis"]), urgent=Flag()),
+)
+_BODY = json.dumps({"context": {"task": "coding", "urgent": True}, "decision_id": "d%d"})
+_CONNECTIONS = 64
+
+
+def main() -> None:
+    """Print the table."""
+    seconds = float(os.environ.get("NYX_BENCH_SECONDS", "10"))
+    print(f"    {'':28} {'rate':>6} {'answers':>8} {'errors':>6} {'p50 ms':>8} {'p99 ms':>8} {'p99.9 ms':>8}")
+    with tempfile.TemporaryDirectory(prefix="nyx-load-", dir="/tmp") as folder:
+        with _echo() as url:
+            for rate in (500, 1000):
+                _row("echo of the bare framework", _load(url, "/echo", rate, seconds))
+        with _server(Path(folder)) as url:
+            httpx.post(f"{url}/v1/bandits", json=_SPEC.to_dict(), timeout=60).raise_for_status()
+            for i, rate in enumerate((500, 1000)):
+                body = _BODY.replace("d%d", f"{i}-%d")
+                _row("durable decision", _load(url, "/v1/bandits/load/decisions", rate, seconds, body))
+
+
+def _row(name: str, found: dict[str, float]) -> None:
+    print(
+        f"    {name:28} {found['rate']:6.0f} {found['answered']:8.0f} {found['errors']:6.0f}"
+        f" {found['p50_ms']:8.2f} {found['p99_ms']:8.2f} {found['p999_ms']:8.2f}"
+    )
+
+
+def _load(url: str, path: str, rate: float, seconds: float, body: str = _BODY) -> dict[str, float]:
+    where = httpx.URL(url)
+    command = [sys.executable, "-m", "benchmarks.serving.load", where.host, str(where.port), path, body]
+    command += [str(rate), str(seconds), str(_CONNECTIONS)]
+    ended = subprocess.run(command, check=True, capture_output=True, text=True)
+    found: dict[str, float] = json.loads(ended.stdout)
+    return found
+
+
+@contextmanager
+def _echo() -> Iterator[str]:
+    with _process([sys.executable, "-m", "benchmarks.serving.echo"], {}) as line:
+        yield line.strip()
+
+
+@contextmanager
+def _server(folder: Path) -> Iterator[str]:
+    environment = {
+        "NYX_DATA_HOME": str(folder / "postgres"),
+        "NYX_SPOOL": str(folder / "spool"),
+        "NYX_API_KEYS": str(folder / "keys.json"),
+    }
+    command = [str(Path(sys.executable).with_name("nyx-learning")), "serve", "--port", "0", "--json"]
+    with _process(command, environment) as line:
+        yield json.loads(line)["url"]
+
+
+@contextmanager
+def _process(command: list[str], environment: dict[str, str]) -> Iterator[str]:
+    kept = {name: value for name, value in os.environ.items() if name != "NYX_DATABASE_URL"}
+    with subprocess.Popen(command, env=kept | environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            line = (process.stdout or sys.stdin).readline()
+            _await(json.loads(line)["url"] if line.startswith("{") else line.strip())
+            yield line
+        finally:
+            process.send_signal(signal.SIGTERM)
+
+
+def _await(url: str) -> None:
+    transport = httpx.HTTPTransport(retries=20)
+    with httpx.Client(transport=transport) as client:
+        client.get(f"{url}/health/live", timeout=60)

@@ -1,0 +1,110 @@
+"""The application: routes, limits and problems around the open bandits."""
+
+from __future__ import annotations
+
+import time as clock
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ... import __version__
+from ...errors import InputInvalid
+from ..settings import Settings
+from . import bandit_routes, decision_routes, health_routes, outcome_routes
+from .bandits import Bandits
+from .keys import KeyFile
+from .limits import BodyLimit, LocalHost, RateLimit
+from .metrics import Metrics
+from .options import ServeOptions
+from .problems import add_handlers
+
+__all__ = ["create_app", "key_file"]
+
+_ABOUT = "Which strategy to run, and what it was worth: a contextual bandit for orchestrators of AI agents."
+
+
+def key_file(options: ServeOptions) -> KeyFile:
+    """The file of the server's keys."""
+    return KeyFile(Path(options.keys).expanduser() if options.keys else Settings.read().api_keys)
+
+
+def create_app(options: ServeOptions | None = None) -> FastAPI:
+    """An ASGI application; the database is reached when it starts, and let go in order when it ends.
+
+    Raises
+    ------
+    InputInvalid : it would be open to other machines without a key.
+    """
+    options = options or ServeOptions()
+    keys = key_file(options)
+    guarded = bool(keys.keys())
+    if not guarded and not options.local:
+        raise InputInvalid(
+            "without keys, the server would be open to everybody who reaches this machine",
+            expected="a key, or a host of this machine alone, such as 127.0.0.1",
+            found=f"host {options.host}, and no key in {keys.path}",
+            fix="create one: nyx-learning key create --role admin --name NAME",
+        )
+    app = FastAPI(
+        title="NYX Learning",
+        version=__version__,
+        description=_ABOUT,
+        lifespan=_lifespan(options),
+        docs_url=None,  # its page loads scripts from elsewhere
+        redoc_url=None,
+    )
+    app.state.options = options
+    app.state.keys = keys if guarded else None
+    app.state.metrics = Metrics(shared=options.metrics is not None)
+    # What takes a longer path comes first: the last segment of a path names the operation.
+    for router in (outcome_routes.router, decision_routes.router, bandit_routes.router, health_routes.router):
+        app.include_router(router)
+    add_handlers(app)
+    if options.rate > 0.0:
+        app.add_middleware(RateLimit, rate=options.rate, burst=options.burst)
+    app.add_middleware(BodyLimit, limit=options.body_bytes)
+    if not guarded:
+        app.add_middleware(LocalHost)
+    app.add_middleware(_Timed, metrics=app.state.metrics)
+    return app
+
+
+def _lifespan(options: ServeOptions) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with Bandits(options) as bandits:
+            app.state.bandits = bandits
+            yield
+
+    return lifespan
+
+
+class _Timed:
+    """Measures every request, by the route that took it: paths have ids in them."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app, self._metrics = app, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begin = clock.perf_counter()
+        status = 500
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        finally:
+            route = getattr(scope.get("route"), "path", "none")
+            method = scope["method"] if route != "none" else "any"
+            self._metrics.requests.labels(route, method, str(status)).observe(clock.perf_counter() - begin)

@@ -1,0 +1,140 @@
+"""What a request must keep to before anything reads it: length of the body, rate of the caller, host."""
+
+from __future__ import annotations
+
+import time as clock
+from collections import OrderedDict
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .problems import problem
+
+__all__ = ["BodyLimit", "LocalHost", "RateLimit"]
+
+_CALLERS_MAX = 10_000
+
+
+class BodyLimit:
+    """Refuses bodies that are too long: by what they say of themselves, and by what comes."""
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self._app, self._limit = app, limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer 413."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        announced = Headers(scope=scope).get("content-length", "0")
+        if not announced.isdigit() or int(announced) > self._limit:
+            await self._refuse(scope, receive, send)
+            return
+        if announced != "0":
+            await self._app(scope, receive, send)  # the server reads no more than was announced
+            return
+        # Chunked: read it here, because an answer cannot be taken back once the route has begun.
+        parts, length = [], 0
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                return
+            parts.append(message.get("body", b""))
+            length += len(parts[-1])
+            if length > self._limit:
+                await self._refuse(scope, receive, send)
+                return
+            if not message.get("more_body", False):
+                break
+        body: Message | None = {"type": "http.request", "body": b"".join(parts), "more_body": False}
+
+        async def once() -> Message:
+            nonlocal body
+            if body is None:
+                return await receive()
+            message, body = body, None
+            return message
+
+        await self._app(scope, once, send)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = problem(
+            413,
+            "body_too_long",
+            "the body of the request is too long",
+            expected=f"at most {self._limit:,} bytes",
+            found="more",
+            fix="send the items in several requests",
+            retryable=False,
+        )
+        await answer(scope, receive, send)
+
+
+class RateLimit:
+    """A bucket of tokens for each caller: its key where it sends one, otherwise its address."""
+
+    def __init__(self, app: ASGIApp, rate: float, burst: int) -> None:
+        self._app, self._rate, self._burst = app, rate, float(burst)
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer 429."""
+        if scope["type"] != "http" or self._take(_caller(scope), clock.monotonic()):
+            await self._app(scope, receive, send)
+            return
+        answer = problem(
+            429,
+            "rate_limited",
+            "too many requests from this caller",
+            expected=f"at most {self._rate:g} a second, {self._burst:g} at once",
+            found="more",
+            fix="wait a second, or send several items in one request",
+            retryable=True,
+        )
+        await answer(scope, receive, send)
+
+    def _take(self, caller: str, now: float) -> bool:
+        tokens, then = self._buckets.pop(caller, (self._burst, now))
+        tokens = min(self._burst, tokens + (now - then) * self._rate)
+        taken = tokens >= 1.0
+        self._buckets[caller] = (tokens - 1.0 if taken else tokens, now)
+        if len(self._buckets) > _CALLERS_MAX:
+            self._buckets.popitem(last=False)
+        return taken
+
+
+class LocalHost:
+    """Refuses other names for this machine: without keys, a page of another site must not reach it.
+
+    (A browser lets a page talk to its own host; a name server can point that name here afterwards.)
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer 400."""
+        host = Headers(scope=scope).get("host", "") if scope["type"] == "http" else "localhost"
+        name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
+        if name in {"localhost", "127.0.0.1", "[::1]"}:
+            await self._app(scope, receive, send)
+            return
+        answer = problem(
+            400,
+            "host_refused",
+            "without keys, the server answers only under the names of this machine",
+            expected="localhost, 127.0.0.1 or [::1]",
+            found=f"{name!r:.80}",
+            fix="use one of these, or create a key: nyx-learning key create",
+            retryable=False,
+        )
+        await answer(scope, receive, send)
+
+
+def _caller(scope: Scope) -> str:
+    presented = Headers(scope=scope).get("authorization", "")
+    # Only the public half of the key: the secret stays nowhere in memory.
+    _, _, key = presented.partition("nyx_")
+    number = key.partition("_")[0][:16]
+    client = scope.get("client")
+    return f"key {number}" if number else f"address {client[0] if client else ''}"

@@ -1,0 +1,118 @@
+"""What the server counts, for Prometheus. Labels are bandits, arms' strategies and modes: never a context."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from ...bandit import Decision, Receipt
+from ...bandit.choice import TOTAL
+from ..engine import LearningEngine
+
+__all__ = ["CONTENT_TYPE", "Metrics"]
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
+_MISSED = {"spooled"}
+
+
+class Metrics:
+    """Counters of one process; with a shared folder, those of all its sisters are told together."""
+
+    def __init__(self, *, shared: bool) -> None:
+        # In several processes, values live in files of the folder, and the registry only registers names.
+        registry = self._registry = CollectorRegistry()
+        self._shared = shared
+        self.requests = Histogram(
+            "nyx_request_seconds",
+            "Time of a request until its answer.",
+            ["route", "method", "status"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._decisions = Counter(
+            "nyx_decisions",
+            "Decisions that were answered.",
+            ["bandit", "strategy", "mode"],
+            registry=registry,
+        )
+        self._fallbacks = Counter(
+            "nyx_fallbacks",
+            "Decisions that were not stored within their deadline, or not made from what was learned.",
+            ["bandit", "reason"],
+            registry=registry,
+        )
+        self._entropy = Histogram(
+            "nyx_decision_entropy_ratio",
+            "Entropy of the pmf that was drawn from, over that of a uniform one: 0 is certain.",
+            ["bandit"],
+            buckets=(0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0),
+            registry=registry,
+        )
+        self._rewards = Counter(
+            "nyx_rewards",
+            "Reports that were applied, by the state of the reward.",
+            ["bandit", "state"],
+            registry=registry,
+        )
+        self._duplicates = Counter(
+            "nyx_reward_duplicates", "Reports that had come before.", ["bandit"], registry=registry
+        )
+        gauges: tuple[tuple[str, str, Literal["max", "min", "sum"]], ...] = (
+            ("state_seq", "Last row of the log that is known.", "max"),
+            ("lag_rows", "Rows of the log behind it, when last looked at.", "max"),
+            ("state_age_seconds", "Time since the end of the log was last seen.", "max"),
+            ("spool_records", "Decisions and reports that wait on the local disk.", "sum"),
+            ("unlearned", "Reports that are stored and not learned from.", "max"),
+            ("learning", "1 where what is told reaches the log.", "min"),
+            ("monitors_lag_rows", "Rows of the log that the monitors have not seen.", "max"),
+        )
+        self._gauges = {
+            name: Gauge(f"nyx_{name}", text, ["bandit"], registry=registry, multiprocess_mode=mode)
+            for name, text, mode in gauges
+        }
+
+    def decided(self, decision: Decision) -> None:
+        """Count a decision."""
+        self._decisions.labels(decision.bandit, decision.strategy, decision.mode).inc()
+        if decision.mode in _MISSED:
+            self._fallbacks.labels(decision.bandit, decision.mode).inc()
+        pmf = decision.pmf
+        if len(pmf) > 1:
+            shares = [mass / TOTAL for mass in pmf if mass]
+            entropy = -sum(share * math.log(share) for share in shares)
+            self._entropy.labels(decision.bandit).observe(entropy / math.log(len(pmf)))
+
+    def rewarded(self, bandit: str, receipt: Receipt) -> None:
+        """Count a report."""
+        if receipt.applied:
+            self._rewards.labels(bandit, receipt.state).inc()
+        else:
+            self._duplicates.labels(bandit).inc()
+
+    def text(self, engines: Mapping[str, LearningEngine]) -> bytes:
+        """All of it as Prometheus reads it."""
+        for name, engine in engines.items():
+            health = engine.health()
+            values: dict[str, float | None] = {
+                "state_seq": health.state_seq,
+                "lag_rows": health.lag_rows,
+                "state_age_seconds": health.state_age_s,
+                "spool_records": health.spool.records,
+                "unlearned": health.unlearned,
+                "learning": float(health.learning),
+                "monitors_lag_rows": health.monitors_lag_rows,
+            }
+            for gauge, value in values.items():
+                if value is not None:
+                    self._gauges[gauge].labels(name).set(value)
+        if not self._shared:
+            return generate_latest(self._registry)
+        registry = CollectorRegistry()
+        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)

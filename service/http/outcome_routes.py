@@ -1,0 +1,116 @@
+"""Outcomes over HTTP: reports, corrections, retractions; each learned from exactly once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from ...bandit import Receipt
+from ...errors import NyxError, OutcomeInvalid
+from ...rewards import Outcome
+from ..bulk import RewardReport
+from ..engine import LearningEngine
+from .access import writer
+from .answers import json_answer, receipt_document
+from .bandits import Bandits
+from .decision_routes import check_batch
+from .metrics import Metrics
+from .models import OutcomeBatch, OutcomeReport, ReceiptAnswer, ReceiptList
+from .problems import PROBLEMS
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/v1", tags=["outcomes"], responses=PROBLEMS)
+
+
+@router.post("/decisions/{decision_id:path}/outcome", dependencies=[writer], response_model=ReceiptAnswer)
+async def report(
+    request: Request, decision_id: str, told: OutcomeReport, bandit: str | None = None
+) -> Response:
+    """Say what a decision was worth, correct that, or retract it.
+
+    ``bandit`` : needed where the server has several. The same report again is answered with the same receipt,
+    ``applied`` false; another one of the same source and identifier with 409.
+    """
+    bandits: Bandits = request.app.state.bandits
+    metrics: Metrics = request.app.state.metrics
+    engine = await bandits.only(bandit)
+    receipt = await _report(engine, decision_id, told)
+    metrics.rewarded(engine.spec.name, receipt)
+    return json_answer(receipt_document(receipt))
+
+
+@router.post("/bandits/{name:path}/outcomes/batch", dependencies=[writer], response_model=ReceiptList)
+async def report_batch(request: Request, name: str, batch: OutcomeBatch) -> Response:
+    """Say what several decisions were worth, in few statements.
+
+    A report that cannot be right refuses them all. What only the stored rows can refuse (a conflict, an
+    unknown decision) stands as ``{"error": …}`` in the place of its receipt; the others are written.
+    """
+    check_batch(request, len(batch.reports))
+    bandits: Bandits = request.app.state.bandits
+    metrics: Metrics = request.app.state.metrics
+    engine = await bandits.get(name)
+    listed = [_listed(i, item.decision_id, item) for i, item in enumerate(batch.reports)]
+    answers: list[dict[str, Any]] = []
+    refused = 0
+    for answer in await engine.update_rewards(listed, errors="return"):
+        if isinstance(answer, Receipt):
+            metrics.rewarded(name, answer)
+            answers.append(receipt_document(answer))
+        else:
+            refused += 1
+            answers.append({"error": _error_document(answer)})
+    return json_answer({"receipts": answers, "refused": refused})
+
+
+async def _report(engine: LearningEngine, decision_id: str, told: OutcomeReport) -> Receipt:
+    if told.retract:
+        if told.model_fields_set != {"retract"}:
+            raise _no_retraction("the report retracts the decision, and says something else too")
+        return await engine.retract(decision_id)
+    return await engine.update_reward(
+        decision_id,
+        None if told.outcome is None else Outcome.from_dict(told.outcome),
+        reward=told.reward,
+        part=told.part,
+        source=told.source,
+        identifier=told.identifier,
+        corrects=told.corrects,
+    )
+
+
+def _listed(i: int, decision_id: str, told: OutcomeReport) -> RewardReport:
+    if told.retract:
+        raise _no_retraction(f"item {i} retracts a decision within a batch")
+    try:
+        outcome = None if told.outcome is None else Outcome.from_dict(told.outcome)
+    except OutcomeInvalid as error:
+        raise OutcomeInvalid(
+            f"item {i}: {error.what}", expected=error.expected, found=error.found, fix=error.fix
+        ) from error
+    return RewardReport(
+        decision_id, outcome, told.reward, told.part, told.source, told.identifier, told.corrects
+    )
+
+
+def _no_retraction(what: str) -> OutcomeInvalid:
+    return OutcomeInvalid(
+        what,
+        expected='{"retract": true} alone, for one decision',
+        found="retract beside other fields, or in a batch",
+        fix="send the retraction as a request of its own",
+    )
+
+
+def _error_document(error: NyxError) -> dict[str, Any]:
+    return {
+        "code": error.code,
+        "what": error.what,
+        "expected": error.expected,
+        "found": error.found,
+        "fix": error.fix,
+        "retryable": error.retryable,
+    }

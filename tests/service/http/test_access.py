@@ -1,0 +1,122 @@
+"""Keys, roles and limits: who may do what, how often, and how long the bodies may be."""
+
+import asyncio
+import json
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from nyx_learning import BanditSpec
+from nyx_learning.errors import DocumentInvalid, InputInvalid
+from nyx_learning.service.http.app import create_app
+from nyx_learning.service.http.keys import KeyFile, Role
+from nyx_learning.service.http.options import ServeOptions
+
+from .conftest import Serve
+
+ASKED = {"context": {"task": "code", "size": 1}}
+
+
+async def test_each_role_may_do_what_it_may(serve: Serve, keys: KeyFile, spec: BanditSpec) -> None:
+    texts = {role: keys.create(role.name, role)[1] for role in Role}
+    client = await serve()
+    steps = [
+        ("POST", "/v1/bandits", spec.to_dict(), Role.ADMIN),
+        ("POST", "/v1/bandits/orchestration/decisions", {**ASKED, "decision_id": "a"}, Role.WRITER),
+        ("POST", "/v1/decisions/a/outcome", {"reward": 1}, Role.WRITER),
+        ("POST", "/v1/bandits/orchestration/beliefs", ASKED, Role.READER),
+        ("GET", "/v1/decisions/a", None, Role.READER),
+        ("GET", "/metrics", None, Role.READER),
+        ("GET", "/health/learning", None, Role.READER),
+    ]
+    for method, path, body, needed in steps:
+        assert (await client.request(method, path, json=body)).status_code == 401
+        for role in Role:
+            headers = {"Authorization": f"Bearer {texts[role]}"}
+            told = await client.request(method, path, json=body, headers=headers)
+            assert told.status_code == (200 if role >= needed else 403), (path, role)
+    assert (await client.get("/health/live")).status_code == 200
+
+
+async def test_a_wrong_or_revoked_key_is_refused_at_once(serve: Serve, keys: KeyFile) -> None:
+    key, text = keys.create("someone", Role.READER)
+    client = await serve()
+    for wrong in (text[:-1], text + "x", text.upper(), "nyx_", "nyx__", f"nyx_{key.id}_", f"x{text}", ""):
+        told = await client.get("/v1/bandits", headers={"Authorization": f"Bearer {wrong}"})
+        assert told.status_code == 401
+        assert told.headers["www-authenticate"] == "Bearer"
+    headers = {"Authorization": f"Bearer {text}"}
+    assert (await client.get("/v1/bandits", headers=headers)).status_code == 200
+    KeyFile(keys.path).revoke(key.id)
+    assert (await client.get("/v1/bandits", headers=headers)).status_code == 401
+
+
+def test_the_file_holds_no_secret_and_is_for_its_owner_alone(keys: KeyFile) -> None:
+    key, text = keys.create("someone", Role.READER)
+    written = keys.path.read_text(encoding="utf-8")
+    assert text.rpartition("_")[2] not in written
+    assert key.hash in written
+    assert stat.S_IMODE(keys.path.stat().st_mode) == 0o600
+    assert keys.check(text) == key
+
+
+def test_a_file_of_something_else_is_refused_and_kept(keys: KeyFile) -> None:
+    keys.path.write_text(json.dumps({"keys": []}), encoding="utf-8")
+    for change in (lambda: keys.create("x", Role.READER), lambda: keys.revoke("x"), keys.keys):
+        with pytest.raises(DocumentInvalid):
+            change()
+    assert keys.path.read_text(encoding="utf-8") == '{"keys": []}'
+
+
+def test_without_keys_it_does_not_listen_to_other_machines(tmp_path: Path) -> None:
+    options = ServeOptions(host="0.0.0.0", keys=str(tmp_path / "none.json"))  # noqa: S104 - what is refused
+    with pytest.raises(InputInvalid, match="open to everybody"):
+        create_app(options)
+
+
+async def test_without_keys_it_answers_only_under_this_machine_s_names(serve: Serve) -> None:
+    client = await serve()
+    for host, status in (("localhost", 200), ("127.0.0.1:80", 200), ("[::1]:80", 200), ("evil.example", 400)):
+        assert (await client.get("/v1/bandits", headers={"Host": host})).status_code == status
+
+
+async def test_a_long_body_is_refused_however_it_comes(serve: Serve) -> None:
+    client = await serve(body_bytes=2048)
+
+    async def parts() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            yield b" " * 1000
+
+    assert (await client.post("/v1/bandits", content=b" " * 2049)).status_code == 413
+    assert (await client.post("/v1/bandits", content=parts())).status_code == 413
+    kind = {"Content-Type": "application/json"}
+    assert (await client.post("/v1/bandits", content=b" " * 2048, headers=kind)).status_code == 400
+
+
+async def test_a_caller_that_asks_too_often_waits_and_others_do_not(serve: Serve, keys: KeyFile) -> None:
+    one, other = (keys.create(name, Role.READER)[1] for name in ("one", "other"))
+    client = await serve(rate=0.001, burst=3)
+
+    async def ask(key: str) -> httpx.Response:
+        return await client.get("/v1/bandits", headers={"Authorization": f"Bearer {key}"})
+
+    told = [(await ask(one)).status_code for _ in range(4)]
+    assert told == [200, 200, 200, 429]
+    assert (await ask(one)).headers["retry-after"] == "1"
+    assert (await ask(other)).status_code == 200
+
+
+async def test_a_batch_that_is_too_long_is_refused(serve: Serve, spec: BanditSpec) -> None:
+    client = await serve(batch=2)
+    await client.post("/v1/bandits", json=spec.to_dict())
+    told = await client.post("/v1/bandits/orchestration/decisions/batch", json={"requests": [ASKED] * 3})
+    assert (told.status_code, told.json()["code"]) == (413, "batch_too_long")
+
+
+async def test_two_who_create_keys_at_once_lose_none(keys: KeyFile) -> None:
+    made = [asyncio.to_thread(KeyFile(keys.path).create, f"n{i}", Role.READER) for i in range(8)]
+    created = {key.id for key, _ in await asyncio.gather(*made)}
+    assert set(keys.keys()) == created

@@ -1,0 +1,55 @@
+"""Health for three who ask, and counts for Prometheus, without a word of any context."""
+
+import asyncio
+import re
+from dataclasses import replace
+
+import httpx
+
+from nyx_learning import BanditSpec
+
+from .conftest import Serve
+
+
+async def test_health_answers_three_questions(client: httpx.AsyncClient) -> None:
+    for question in ("live", "ready"):
+        told = await client.get(f"/health/{question}")
+        assert (told.status_code, told.json()) == (200, {"ok": True, "bandits": {}})
+    learning = (await client.get("/health/learning")).json()
+    assert learning["ok"]
+    assert learning["bandits"]["orchestration"]["learning"]
+    assert "folder" not in learning["bandits"]["orchestration"]["spool"]
+
+
+async def test_metrics_count_decisions_rewards_and_duplicates(client: httpx.AsyncClient) -> None:
+    asked = {"context": {"task": "code", "size": 1.5}, "decision_id": "a"}
+    await client.post("/v1/bandits/orchestration/decisions", json=asked)
+    for _ in range(3):
+        await client.post("/v1/decisions/a/outcome", json={"reward": 1})
+    text = (await client.get("/metrics")).text
+    assert _value(text, "nyx_decisions_total") == 1
+    assert _value(text, "nyx_rewards_total") == 1
+    assert _value(text, "nyx_reward_duplicates_total") == 2
+    assert _value(text, "nyx_state_seq") == 1
+    assert _value(text, "nyx_learning") == 1
+    assert 'route="/v1/decisions/{decision_id:path}/outcome"' in text
+    assert "1.5" not in re.sub(r" [0-9.e+-]+$|le=\"[^\"]*\"", "", text, flags=re.MULTILINE)
+
+
+async def test_another_server_goes_over_to_a_changed_spec_by_itself(serve: Serve, spec: BanditSpec) -> None:
+    first, second = await serve(), await serve()
+    await first.post("/v1/bandits", json=spec.to_dict())
+    path = "/v1/bandits/orchestration"
+    assert (await second.get(path)).json()["spec_hash"] == spec.spec_hash
+    changed = replace(spec, seed=9)
+    await first.post("/v1/bandits", json=changed.to_dict())
+    for _ in range(200):
+        if (await second.get(path)).json()["spec_hash"] == changed.spec_hash:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("the second server still decides by the old spec")
+
+
+def _value(text: str, name: str) -> float:
+    (found,) = re.findall(rf"^{name}\{{[^}}]*\}} (\S+)$", text, flags=re.MULTILINE)
+    return float(found)
