@@ -8,6 +8,7 @@ restart never repeats past exploration.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
 __all__ = ["TOTAL", "Keyed"]
 
@@ -31,6 +32,15 @@ class Keyed:
         state = self._base.copy()
         state.update(_field(decision_id) + _field(stage))
         return int.from_bytes(state.digest(), "big")
+
+    def uniforms(self, decision_ids: Iterable[bytes], stage: str) -> list[int]:
+        """``uniform`` of many ids, in UTF-8."""
+        base, tail, drawn = self._base, _field(stage), []
+        for data in decision_ids:
+            state = base.copy()
+            state.update(len(data).to_bytes(4, "big") + data + tail)
+            drawn.append(int.from_bytes(state.digest(), "big"))
+        return drawn
 
 
 def _field(text: str) -> bytes:

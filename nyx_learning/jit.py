@@ -21,7 +21,7 @@ __all__ = ["cache_folder", "kernel"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _HOUSE = Path(__file__).resolve().parent
-_FOLDERS = ("rewards", "features", "bandit", "simulation")
+_FOLDERS = ("rewards", "features", "bandit", "simulation", "persistence", "service")
 _MARK = b"jit import kernel"
 
 

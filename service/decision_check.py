@@ -142,9 +142,10 @@ class Walk:
     def _problem(self, row: Row) -> str | None:
         try:
             decision = decision_from(row, self.spec)
-        except NyxError:
+            digest = decision.digest
+        except (NyxError, ValueError):  # the latter where a number is none
             return "unreadable"
-        if decision.digest != row["digest"] or row["encoding"] != self._encoding:
+        if digest != row["digest"] or row["encoding"] != self._encoding:
             return "its content is not what was written"
         if decision.mode == IMPORTED:
             return self._authenticity.imported_problem(decision)

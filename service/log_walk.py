@@ -1,4 +1,4 @@
-"""Check a section of a stored log, page by page: memory is bounded, however long the log is.
+"""Check a stored log row by row.
 
 Rows and decisions are walked together: behind row s stand all decisions that knew the rows up to s. What
 a row says of its decision is looked up among the decisions that came by lately, and in the database where it
@@ -7,7 +7,6 @@ is not there: an outcome may come long after.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,9 +23,8 @@ from .decision_check import Walk
 from .event_check import EventCheck
 from .row_check import RowCheck
 
-__all__ = ["Base", "Finding", "Found", "Section", "StoredSums", "walk_section"]
+__all__ = ["Base", "Finding", "Found", "Section", "StoredSums", "Walking", "look_up"]
 
-_PAGE = 2000
 _RECENT = 10_000
 EVERYTHING = (1 << 62) - 1
 """Beyond every number of a row."""
@@ -91,52 +89,7 @@ class Found:
             self.add(*other.first)
 
 
-async def walk_section(
-    connection: Connection,
-    bandit: str,
-    specs: Mapping[str, BanditSpec],
-    section: Section,
-    sums: Sequence[StoredSums],
-    base: Base | None = None,
-) -> Found:
-    """Check a section, on a connection inside a transaction whose reads agree with each other.
-
-    base : where the fold begins, if the rows before are gone; the section begins behind it.
-    """
-    several = len({spec.encoding for spec in specs.values()}) > 1
-    base = base or Base()
-    walking = _Walking(specs, section, sums, base)
-    adoptions = await connection.fetch(query("verify_adoptions"), bandit, section.first)
-    for row in adoptions:
-        walking.rows.problem(row)
-    begin = base.seq + 1
-    if section.first > begin:
-        before = await connection.cursor(query("verify_rows"), bandit, begin, section.first - 1, several)
-        while page := await before.fetch(_PAGE):
-            await asyncio.to_thread(walking.fold_only, page)
-    log = await connection.cursor(query("verify_rows"), bandit, section.first, section.last, several)
-    lowest = section.first - 1 if section.first > begin else -EVERYTHING
-    made = await connection.cursor(query("verify_decisions"), bandit, lowest, section.known)
-    decisions: list[Row] = []
-    while rows := await log.fetch(_PAGE):
-        while True:
-            decisions = decisions or list(await made.fetch(_PAGE))
-            here = [row for row in decisions if row["state_seq"] < rows[-1]["seq"]]
-            await asyncio.to_thread(walking.check_decisions, here, rows)
-            some_left = len(here) < len(decisions)
-            decisions = decisions[len(here) :]
-            if some_left or not here:
-                break
-        await asyncio.to_thread(walking.fold_rest, rows)
-        await _look_up(connection, bandit, walking.rows, rows)
-        await asyncio.to_thread(walking.check_rows, rows)
-    while decisions or (decisions := list(await made.fetch(_PAGE))):
-        await asyncio.to_thread(walking.check_decisions, decisions, [])
-        decisions = []
-    return walking.finished()
-
-
-async def _look_up(connection: Connection, bandit: str, check: RowCheck, rows: Sequence[Row]) -> None:
+async def look_up(connection: Connection, bandit: str, check: RowCheck, rows: Sequence[Row]) -> None:
     """Put the decisions that the rows are about, and the earlier rows about them, where the check looks."""
     ids = sorted({row["decision_id"] for row in rows if row["decision_id"] is not None})
     missing = [key for key in ids if key not in check.decisions]
@@ -146,14 +99,14 @@ async def _look_up(connection: Connection, bandit: str, check: RowCheck, rows: S
     check.begin(await connection.fetch(query("verify_earlier"), bandit, ids, rows[0]["seq"]))
 
 
-class _Walking:
+class Walking:
     """The learners of all specs at one row, and what was found so far."""
 
     def __init__(
         self, specs: Mapping[str, BanditSpec], section: Section, sums: Sequence[StoredSums], base: Base
     ) -> None:
         self.rows, self._specs = RowCheck(specs), specs
-        self._walks = {
+        self.walks = {
             key: Walk(spec, base.seq, base.sums.get((spec.encoding, spec.bucket_rows), ()), base.guardrails)
             for key, spec in specs.items()
             if base.seq == 0 or (spec.encoding, spec.bucket_rows) in base.sums
@@ -161,15 +114,15 @@ class _Walking:
         # From the first row on only: what monitors remember of rows that were dropped cannot be told.
         self._events = EventCheck(specs) if base.seq == 0 else None
         self._first = section.first
-        self._found = Found()
+        self.found = Found()
         self._seq = base.seq
         self._at = 0  # how many rows of the present page are folded
         self._checked = section.first - 1
         self._broken = self._gap = False
-        self._due: dict[int, list[StoredSums]] = {}
+        self.due: dict[int, list[StoredSums]] = {}
         for spec, seq, blocks in sums:
             if section.first <= seq <= section.last or seq > section.last < section.known:
-                self._due.setdefault(seq, []).append((spec, seq, blocks))
+                self.due.setdefault(seq, []).append((spec, seq, blocks))
             elif section.first == base.seq + 1 and seq == base.seq:
                 self._compare(spec, blocks)
 
@@ -180,21 +133,23 @@ class _Walking:
 
     def check_decisions(self, decisions: Sequence[Row], rows: Sequence[Row]) -> None:
         """Derive decisions anew, each behind the row that it knew; ``rows`` : the present page of the log."""
-        found = self._found
         for row in decisions:
             self._fold_to(row["state_seq"], rows)
-            walk = self._walks.get(row["spec_hash"])
-            problem = walk.problem(row) if walk else self._unknown(row["spec_hash"])
-            key, seq = row["decision_id"], row["state_seq"]
-            if problem is None and row["mode"] == IMPORTED:
-                found.imported += 1
-            elif problem is None:
-                found.matched += 1
-            else:
-                found.add(DECISIONS, seq, key, f"decision '{key}' (state_seq {seq}): {problem}")
-            self.rows.decisions[key] = row
-        found.decisions += len(decisions)
+            walk = self.walks.get(row["spec_hash"])
+            self.judge(row, walk.problem(row) if walk else self.unknown(row["spec_hash"]))
+            self.rows.decisions[row["decision_id"]] = row
+        self.found.decisions += len(decisions)
         self._forget()
+
+    def judge(self, row: Row, problem: str | None) -> None:
+        """Note what is wrong with a decision, None for nothing."""
+        key, seq = row["decision_id"], row["state_seq"]
+        if problem is not None:
+            self.found.add(DECISIONS, seq, key, f"decision '{key}' (state_seq {seq}): {problem}")
+        elif row["mode"] == IMPORTED:
+            self.found.imported += 1
+        else:
+            self.found.matched += 1
 
     def fold_rest(self, rows: Sequence[Row]) -> None:
         """Fold what is left of a page."""
@@ -203,30 +158,54 @@ class _Walking:
 
     def check_rows(self, rows: Sequence[Row]) -> None:
         """Check the rows of a page themselves; nothing behind a gap is looked at."""
-        self._found.rows += len(rows)
+        self.found.rows += len(rows)
         for row in rows:
             number = self._checked + 1
             if self._gap or row["seq"] != number:
                 if not self._gap:
                     told = f"log row {number}: missing (row {row['seq']} follows row {number - 1})"
-                    self._found.add(LOG, number, "", told)
+                    self.found.add(LOG, number, "", told)
                 self._gap = True
                 break
+            self.check_some([row])
+            self._checked = number
+        self._forget()
+
+    def check_some(self, rows: Sequence[Row]) -> None:
+        """Check some rows of the present page, in their order."""
+        for row in rows:
             problem = self.rows.problem(row)
             if problem is not None:
+                number = row["seq"]
                 whose = "" if row["decision_id"] is None else f" (decision '{row['decision_id']}')"
-                self._found.add(LOG, number, "", f"log row {number}{whose}: {problem}")
-            self._checked = number
+                self.found.add(LOG, number, "", f"log row {number}{whose}: {problem}")
+
+    def foldable(self, first: int) -> bool:
+        """Tell whether rows from ``first`` on can be folded and checked without this walk's doing."""
+        watching = self._events is not None and self._events.watching
+        return not (watching or self._broken or self._gap) and self._seq == first - 1
+
+    def folded(self, last: int) -> None:
+        """Take note that all learners are at row ``last``."""
+        self._seq = last
+        for spec, _, blocks in self.due.pop(last, ()):
+            self._compare(spec, blocks)
+
+    def checked(self, count: int) -> None:
+        """Take note that the next ``count`` rows were looked at."""
+        self.found.rows += count
+        self._checked += count
         self._forget()
 
     def finished(self) -> Found:
         """What was found, when all pages are through."""
-        for seq in self._due:
+        for seq in self.due:
             self._differ(f"the stored sums go up to row {seq}, which the log does not reach")
-        self._found.adopted = self.rows.adopted_seq
-        return self._found
+        self.found.adopted = self.rows.adopted_seq
+        return self.found
 
-    def _unknown(self, spec_hash: str) -> str:
+    def unknown(self, spec_hash: str) -> str:
+        """Why no walk can derive a decision of this spec."""
         known = spec_hash in self._specs
         return "rows were dropped that its encoding would need" if known else "its spec is not stored"
 
@@ -249,19 +228,19 @@ class _Walking:
             return
         context = None if row["context"] is None else json.loads(row["context"])
         try:
-            for walk in self._walks.values():
+            for walk in self.walks.values():
                 walk.absorb(row, context)
             problem = self._events_problem(row, context)
         except (NyxError, TypeError, ValueError, KeyError, OverflowError) as error:
             self._broken = True
-            self._found.add(
+            self.found.add(
                 LOG, number, "~", f"log row {number}: it cannot be folded ({type(error).__name__})"
             )
             return
         self._seq = number
         if problem is not None and number >= self._first:
-            self._found.add(LOG, number, "", f"log row {number}: {problem}")
-        for spec, _, blocks in self._due.pop(number, ()):
+            self.found.add(LOG, number, "", f"log row {number}: {problem}")
+        for spec, _, blocks in self.due.pop(number, ()):
             self._compare(spec, blocks)
 
     def _events_problem(self, row: Row, context: Mapping[str, Any] | None) -> str | None:
@@ -271,7 +250,7 @@ class _Walking:
         return events.problem(any_row_from(row), context)
 
     def _compare(self, spec: BanditSpec, blocks: Sequence[StoredBlock]) -> None:
-        walk = self._walks.get(spec.spec_hash)
+        walk = self.walks.get(spec.spec_hash)
         if walk is None:
             return  # rows were dropped before its encoding was used: nobody restores these sums
         fold = walk.fold
@@ -286,5 +265,5 @@ class _Walking:
                 return
 
     def _differ(self, told: str) -> None:
-        self._found.sums_match = False
-        self._found.add(SUMS, 0, "", told)
+        self.found.sums_match = False
+        self.found.add(SUMS, 0, "", told)

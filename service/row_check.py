@@ -86,7 +86,10 @@ class RowCheck:
         decision, spec = self.decisions.get(key), self._specs.get(row["priced_by"])
         if decision is None or spec is None or decision["spec_hash"] not in self._specs:
             return False
-        return follows_plainly(row, decision, spec)
+        try:
+            return follows_plainly(row, decision, spec)
+        except ValueError:  # a number that JSON has no word for
+            return False
 
     def _history(self, key: str) -> list[RewardRow]:
         history = self._histories.setdefault(key, [])

@@ -12,12 +12,13 @@ from ..persistence.rows import spec_from
 from ..persistence.store import Store
 from . import log_walk
 from .base_check import checked_base, checked_keys
-from .log_walk import Base, Found, Section, StoredSums, walk_section
+from .log_walk import Base, Found, Section, StoredSums
+from .verify_walk import walk_section
 
 __all__ = ["Overview", "concluded", "overview", "verify_log"]
 
 
-async def verify_log(store: Store) -> VerifyReport:
+async def verify_log(store: Store, *, by_columns: bool = True) -> VerifyReport:
     """Check all that is stored of one bandit, as it is at this moment; writers may go on meanwhile.
 
     1. The log: numbers 1 … last without a gap, each row's digest and the integer form of its reward, that it
@@ -27,11 +28,15 @@ async def verify_log(store: Store) -> VerifyReport:
        of it derived anew from the rows up to ``state_seq``, under the spec that decided. How many there are,
        against what was counted when they were written.
     3. The stored sums of every encoding, against the fold of the rows that they go up to.
+
+    by_columns : whether usual rows are compared many at once; what is found does not depend on it.
     """
     async with store.snapshot() as connection:
         seen = await overview(store, connection)
         section = Section(seen.base.seq + 1, max(seen.last, seen.highest))
-        found = await walk_section(connection, store.bandit, seen.specs, section, seen.sums, seen.base)
+        found = await walk_section(
+            connection, store.bandit, seen.specs, section, seen.sums, seen.base, by_columns=by_columns
+        )
     return concluded(seen, found)
 
 

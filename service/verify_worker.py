@@ -12,8 +12,9 @@ from ..persistence.database import close_pool, connect, reaching
 from ..persistence.queries import query
 from ..persistence.rows import spec_from
 from ..persistence.store import Store
-from .log_walk import Found, Section, walk_section
+from .log_walk import Found, Section
 from .verification import overview
+from .verify_walk import walk_section
 
 __all__ = ["main"]
 

@@ -1,0 +1,225 @@
+"""Stored rows of the log and of decisions as columns: what the compiled checks of ``verify`` read."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from ..bandit.log import ABANDONMENT, EXPIRY, REPORT, REPRICING, RETRACTION
+from ..errors import ArmUnknown
+from ..jit import kernel
+from ..persistence.wire import Bytes, Integers, WireRows
+from .decision_check import Walk
+from .spelling import Flags
+
+__all__ = ["DECISION", "FOLDED", "LOG", "DecisionColumns", "LogColumns", "equal"]
+
+LOG = {
+    "bandit": "text",
+    "seq": "int",
+    "decided_on": "date",
+    "kind": "text",
+    "decision_id": "text",
+    "source": "text",
+    "identifier": "text",
+    "revision": "int",
+    "state": "text",
+    "arm_id": "text",
+    "epoch": "int",
+    "encoding": "text",
+    "phi": "ints",
+    "propensity": "float",
+    "units": "int",
+    "reward": "float",
+    "taken": "int",
+    "place": "int",
+    "outcome": "text",
+    "pricing": "text",
+    "priced_by": "text",
+    "reported_at": "float",
+    "digest": "text",
+}
+"""Columns of ``wire_rows``."""
+FOLDED = {
+    name: LOG[name]
+    for name in (
+        "seq",
+        "kind",
+        "decision_id",
+        "arm_id",
+        "epoch",
+        "encoding",
+        "phi",
+        "units",
+        "taken",
+        "place",
+    )
+}
+"""Columns of ``wire_fold``: what a row changes."""
+DECISION = {
+    "bandit": "text",
+    "decision_id": "text",
+    "decided_on": "date",
+    "spec_hash": "text",
+    "encoding": "text",
+    "state_seq": "int",
+    "decided_at": "float",
+    "context": "text",
+    "phi": "ints",
+    "eligible": "ints",
+    "stages": "text",
+    "pmf": "ints",
+    "arm_id": "text",
+    "propensity": "float",
+    "epoch": "int",
+    "reason": "text",
+    "mode": "text",
+    "digest": "text",
+}
+"""Columns of ``wire_decisions``."""
+
+NOTHING = -1
+"""Where a row takes or adds nothing."""
+
+
+class LogColumns:
+    """A page of the log whose numbers follow each other."""
+
+    def __init__(self, rows: WireRows) -> None:
+        self.rows = rows
+        self.seqs = rows.integers("seq", 0)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def first(self) -> int:
+        """Number of the first row."""
+        return int(self.seqs[0])
+
+    @property
+    def last(self) -> int:
+        """Number of the last row."""
+        return int(self.seqs[-1])
+
+    def follows(self, seq: int) -> bool:
+        """Tell whether these are the rows behind number ``seq``, without a gap."""
+        return bool((self.seqs == np.arange(seq + 1, seq + 1 + len(self))).all())
+
+    @cached_property
+    def epochs(self) -> Integers:
+        """−1 for none."""
+        return self.rows.integers("epoch", NOTHING)
+
+    @cached_property
+    def units(self) -> Integers:
+        """What joins the sums, −1 for nothing."""
+        return self.rows.integers("units", NOTHING)
+
+    @cached_property
+    def taken(self) -> Integers:
+        """What leaves the sums, −1 for nothing."""
+        return self.rows.integers("taken", NOTHING)
+
+    @cached_property
+    def places(self) -> Integers:
+        """The row in whose bucket a contribution stands."""
+        place = self.rows.integers("place", 0)
+        return np.where(place == 0, self.seqs, place)
+
+    @cached_property
+    def ids(self) -> list[bytes | None]:
+        """The decisions that the rows are about."""
+        return self.rows.raw("decision_id")
+
+    @cached_property
+    def arms(self) -> list[bytes | None]:
+        """Arm ids."""
+        return self.rows.raw("arm_id")
+
+    @cached_property
+    def about_decisions(self) -> Flags:
+        """Rows of the kinds that concern one decision's reward."""
+        found = np.zeros(len(self), np.bool_)
+        for kind in (REPORT, EXPIRY, ABANDONMENT, RETRACTION, REPRICING):
+            found |= equal(self.rows, "kind", kind)
+        return found
+
+    @cached_property
+    def without_effect(self) -> Flags:
+        """Rows that change no sums and no epoch."""
+        return equal(self.rows, "kind", "adoption")
+
+    def of_encoding(self, encoding: str) -> Flags:
+        """Rows whose φ is of this encoding."""
+        return equal(self.rows, "encoding", encoding)
+
+    def phi(self, dimension: int) -> tuple[Integers, Flags]:
+        """φ (rows, dimension), and which rows have one of that length."""
+        return self.rows.arrays("phi", np.arange(len(self)), dimension)
+
+    def units_of(self, walk: Walk) -> Integers:
+        """For each row, the row of a walk's sums that its arm belongs to; −1 for none."""
+        known: dict[bytes | None, int] = {None: -1}
+        for arm in set(self.arms):
+            if arm is not None:
+                try:
+                    known[arm] = walk.spec.arms.locate(arm.decode())[0]
+                except ArmUnknown:
+                    known[arm] = -1
+        return np.array([known[arm] for arm in self.arms], np.int64)
+
+
+class DecisionColumns:
+    """Stored decisions, in the order of the rows that they knew."""
+
+    def __init__(self, rows: WireRows) -> None:
+        self.rows = rows
+        self.states = rows.integers("state_seq", -1)
+        self.days = rows.integers("decided_on", 0)
+        self.epochs = rows.integers("epoch", NOTHING)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @cached_property
+    def ids(self) -> list[bytes | None]:
+        """Decision ids."""
+        return self.rows.raw("decision_id")
+
+    @cached_property
+    def arms(self) -> list[bytes | None]:
+        """Arm ids."""
+        return self.rows.raw("arm_id")
+
+    def part(self, rows: Integers) -> DecisionColumns:
+        """Some of them."""
+        return DecisionColumns(self.rows.part(rows))
+
+    @cached_property
+    def propensities(self) -> npt.NDArray[np.float64]:
+        """As logged."""
+        return self.rows.floats("propensity")[0]
+
+
+def equal(rows: WireRows, name: str, text: str) -> Flags:
+    """Which rows have exactly this text in a column; NULL is none."""
+    f = rows.at(name)
+    out = np.zeros(len(rows), np.bool_)
+    _equal(rows.data, rows.place[:, f], rows.length[:, f], np.frombuffer(text.encode(), np.uint8), out)
+    return out
+
+
+@kernel
+def _equal(data: Bytes, place: Integers, length: Integers, text: Bytes, out: Flags) -> None:
+    for i in range(out.shape[0]):
+        if length[i] != text.shape[0]:
+            continue
+        same = True
+        for j in range(text.shape[0]):
+            if data[place[i] + j] != text[j]:
+                same = False
+                break
+        out[i] = same
