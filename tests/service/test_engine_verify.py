@@ -256,6 +256,8 @@ EMPTY = {
     "unlearned": "kept apart: no fold reads it",
     "monitoring": "where the leader stands; its events are rows of the log",
     "abandoned": "nothing is written there any more",
+    "budget": "refuses executions, and changes no choice: test_guardrails_processes adds it up",
+    "reservation": "the same, for each execution",
 }
 """Tables without rows in a plain log, and where or why their rows are not changed here."""
 
