@@ -19,7 +19,7 @@ from uuid import UUID
 
 import asyncpg
 
-from ..errors import DatabaseRefused, DatabaseUnavailable, InputInvalid, NyxError, shown
+from ..errors import DatabaseRefused, DatabaseUnavailable, InputInvalid, NyxError, Overloaded, shown
 from ..rewards import ScoringResult
 from ..rewards.numbers import unit
 from .database import reaching, unavailable
@@ -37,6 +37,7 @@ _LOG = logging.getLogger("nyx_learning")
 _PART = re.compile(r"[^\W\d][\w$]{0,62}")
 _BATCH = 2000
 _MOST_WAITING = 50_000
+_MOST_MISSING = 10_000
 _DELAY_S = 0.1
 _CLOSE_S = 15.0
 _INTEGERS = {"smallint": 1 << 15, "integer": 1 << 31, "bigint": 1 << 63}
@@ -46,7 +47,10 @@ _Scores: TypeAlias = tuple[float | None, ...]
 
 @dataclass(frozen=True, slots=True)
 class ThoughtTreesWritten:
-    """What became of scores: how many rows were updated, and the ids that the table does not have."""
+    """What became of scores: how many rows were updated, and the ids that the table does not have.
+
+    A queue remembers the first 10,000 of these.
+    """
 
     updated: int
     missing: tuple[str, ...]
@@ -95,11 +99,22 @@ class ThoughtTrees:
         Raises
         ------
         InputInvalid, OutcomeInvalid : an id or a score that cannot be written.
+        Overloaded (retryable) : the database has not taken what waits; these scores were not queued.
         """
-        self._waiting[_spelled(thought_tree_id)] = _checked(scores)
+        key, checked = _spelled(thought_tree_id), _checked(scores)
+        if len(self._waiting) >= _MOST_WAITING and key not in self._waiting:
+            self._start()
+            if self._writer is not None:
+                await asyncio.wait([self._writer])
+            if len(self._waiting) >= _MOST_WAITING:
+                raise Overloaded(
+                    "too many scores of thought trees are waiting for the database",
+                    expected=f"fewer than {_MOST_WAITING}",
+                    found=str(len(self._waiting)),
+                    fix="send them again when the database answers",
+                )
+        self._waiting[key] = checked
         self._start()
-        if len(self._waiting) > _MOST_WAITING and self._writer is not None:
-            await asyncio.wait([self._writer])
 
     async def update_many(self, scores: Mapping[Any, ScoringResult]) -> ThoughtTreesWritten:
         """Write the scores of many thought trees, 2,000 in one statement, and say which were not there.
@@ -164,7 +179,7 @@ class ThoughtTrees:
                 self._failed = told
             else:
                 self._updated += written.updated
-                self._missing += written.missing
+                self._missing += written.missing[: _MOST_MISSING - len(self._missing)]
                 if written.missing:
                     _LOG.warning(
                         "%d thought trees with scores are not in table '%s', for example '%s'",

@@ -9,7 +9,14 @@ from uuid import UUID, uuid5
 import asyncpg
 import pytest
 
-from nyx_learning.errors import DatabaseRefused, InputInvalid, NyxError, OutcomeInvalid
+from nyx_learning.errors import (
+    DatabaseRefused,
+    DatabaseUnavailable,
+    InputInvalid,
+    NyxError,
+    OutcomeInvalid,
+    Overloaded,
+)
 from nyx_learning.persistence.thought_trees import COLUMNS, ThoughtTrees, ThoughtTreesWritten
 from nyx_learning.rewards import ScoringResult
 
@@ -165,3 +172,29 @@ async def test_ten_thousand_rows_in_few_statements(pool: asyncpg.Pool) -> None:
     assert written == ThoughtTreesWritten(10_000, ())
     assert len(statements) <= 20
     assert (await stored(pool))[str(tree(9999))][1] == 0.9999
+
+
+async def test_what_waits_is_bounded(pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    await make(pool, "thought_trees", "uuid", [str(tree(i)) for i in range(6)])
+    monkeypatch.setattr("nyx_learning.persistence.thought_trees._MOST_WAITING", 5)
+    monkeypatch.setattr("nyx_learning.persistence.thought_trees._MOST_MISSING", 3)
+    trees = ThoughtTrees(pool, patience_s=0.01)
+    with monkeypatch.context() as away:
+        away.setattr(trees, "_insisted", _away)
+        for i in range(5):
+            await trees.update(tree(i), scored(0.25))
+        with pytest.raises(Overloaded) as caught:
+            await trees.update(tree(5), scored(0.25))
+        assert caught.value.retryable
+        await trees.update(tree(4), scored(0.5))  # it waits already
+        with pytest.raises(DatabaseUnavailable):
+            await trees.flush()
+    assert (await trees.flush()).updated == 5
+    for i in range(10, 20):
+        await trees.update(tree(i), scored(0.5))
+    written = await trees.flush()
+    assert (written.updated, len(written.missing)) == (0, 3)
+
+
+async def _away(*_: Any) -> Any:
+    raise DatabaseUnavailable("a test", expected="-", found="a test", fix="-")
