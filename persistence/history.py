@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import asyncpg
 
 from .database import UNREACHABLE
@@ -20,9 +22,17 @@ class History:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
         self._timeline: str | None = None
+        self._asked_at = 0.0
 
-    async def is_another(self) -> bool:
-        """Tell whether the database has gone on from an earlier moment since this was last asked."""
+    async def is_another(self, *, within_s: float = 0.0) -> bool:
+        """Tell whether the database has gone on from an earlier moment since this was last asked.
+
+        ``within_s`` : an answer is that old at most.
+        """
+        now = asyncio.get_running_loop().time()
+        if now - self._asked_at < within_s:
+            return False
+        self._asked_at = now
         try:
             timeline = await self._pool.fetchval(query("timeline"))
         except UNREACHABLE:

@@ -20,6 +20,7 @@ __all__ = ["Replica"]
 
 _LOG = logging.getLogger("nyx_learning")
 _PAGE = 20_000
+_HISTORY_S = 0.2
 _ROW_BY_ROW = 8  # so few rows are folded sooner than columns are made of them
 
 
@@ -29,6 +30,7 @@ class Replica:
     def __init__(self, learner: Learner, store: Store) -> None:
         self._fold, self._store = Fold(learner), store
         self._history = History(store.pool)
+        self._left_at: int | None = None  # the last row of a history that is not the database's any more
         self._changed: dict[BlockName, int] = {}
         self.stored_seq = 0
         """Row that the stored sums go up to, as far as this process knows."""
@@ -65,16 +67,21 @@ class Replica:
         Where the database went on from an earlier moment, begin anew from its log: rows that were lost there
         are forgotten here too.
         """
-        if await self._history.is_another():
-            await self._begin_anew()
+        await self._keep_to_history(_HISTORY_S)
         last = await self._store.log.last_seq()
         if last > self.seq:
             await self.catch_up()
         return last
 
-    async def _begin_anew(self) -> None:
-        before = self.seq
-        await self.restore()
+    async def _keep_to_history(self, within_s: float) -> None:
+        if await self._history.is_another(within_s=within_s) and self._left_at is None:
+            self._left_at = self.seq
+        if self._left_at is None:
+            return
+        await self.restore()  # where it fails, the next look tries again
+        if self._left_at is None:
+            return  # another task was faster
+        before, self._left_at = self._left_at, None
         _LOG.warning(
             "the database of bandit '%s' failed over, or was restored: row %d was the last, now row %d is",
             self._store.bandit,
@@ -131,8 +138,7 @@ class Replica:
 
     async def checkpoint(self) -> None:
         """Store the sums; not those of rows that the database has lost."""
-        if await self._history.is_another():
-            await self._begin_anew()
+        await self._keep_to_history(0.0)
         if self.seq > self.stored_seq:
             self.stored_seq = await self._store.sums.save(self._take)
             self._changed = {name: seq for name, seq in self._changed.items() if seq > self.stored_seq}
