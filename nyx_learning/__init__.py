@@ -11,7 +11,13 @@ if TYPE_CHECKING:
     from .bandit import Bandit, BanditSpec, Decision, PolicySpec, Range, Receipt, Strategy
     from .errors import NyxError
     from .features import Categorical, ContextSchema, Flag, Numeric, Ordinal
-    from .features.monitors import Monitors
+    from .features.monitors import (
+        Anomaly,
+        BaselineMetrics,
+        Monitors,
+        PerformanceMetrics,
+        detect_performance_anomalies,
+    )
     from .rewards import Outcome, RewardSpec
     from .service import ArmRequest, LearningEngine, RewardReport, warm_up
     from .service.client import AsyncNyxClient, NyxClient
@@ -19,10 +25,12 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PLACES = {
+    "Anomaly": "features.monitors",
     "ArmRequest": "service",
     "AsyncNyxClient": "service.client",
     "Bandit": "bandit",
     "BanditSpec": "bandit",
+    "BaselineMetrics": "features.monitors",
     "Categorical": "features",
     "ContextSchema": "features",
     "Decision": "bandit",
@@ -34,20 +42,24 @@ _PLACES = {
     "NyxError": "errors",
     "Ordinal": "features",
     "Outcome": "rewards",
+    "PerformanceMetrics": "features.monitors",
     "PolicySpec": "bandit",
     "Range": "bandit",
     "Receipt": "bandit",
     "RewardReport": "service",
     "RewardSpec": "rewards",
     "Strategy": "bandit",
+    "detect_performance_anomalies": "features.monitors",
     "warm_up": "service",
 }
 
 __all__ = [
+    "Anomaly",
     "ArmRequest",
     "AsyncNyxClient",
     "Bandit",
     "BanditSpec",
+    "BaselineMetrics",
     "Categorical",
     "ContextSchema",
     "Decision",
@@ -59,12 +71,14 @@ __all__ = [
     "NyxError",
     "Ordinal",
     "Outcome",
+    "PerformanceMetrics",
     "PolicySpec",
     "Range",
     "Receipt",
     "RewardReport",
     "RewardSpec",
     "Strategy",
+    "detect_performance_anomalies",
     "warm_up",
 ]
 

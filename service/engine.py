@@ -20,6 +20,8 @@ from ..bandit.prediction import PerformancePrediction, WorkflowInput
 from ..bandit.reports import Reported, RewardStatus
 from ..errors import DatabaseUnavailable, NyxError
 from ..features import Value
+from ..features.trends import Trend
+from ..features.monitors import Anomaly, BaselineMetrics, PerformanceMetrics, detect_performance_anomalies
 from ..persistence.budgets import BudgetLeft, Reservation
 from ..persistence.conflicts import Conflicts, Unlearned
 from ..persistence.database import reaching
@@ -27,6 +29,7 @@ from ..persistence.group_commit import WhenFull, Written
 from ..persistence.retention import Retained
 from ..persistence.thought_trees import TreeId
 from ..rewards import Adoption, ReferenceTimes, RewardSpec, ScoringResult
+from .anomalies import FoundAnomaly, list_anomalies, performance_baseline
 from .budgeting import hard_budgets_left, reserve_maximum, settle_used
 from .bulk import ArmRequest, RewardReport, select_arms, update_rewards
 from .execution import Execution
@@ -41,6 +44,7 @@ from .predicting import Predicting
 from .referring import adopt_references, propose_references
 from .repricing import Repricing, reprice_log
 from .retaining import expire_and_retain
+from .trending import analyze_performance_trends
 from .verification import verify_log
 
 __all__ = ["LearningEngine"]
@@ -460,6 +464,35 @@ class LearningEngine:
         self._check_open()
         await self.thought_trees.update(thought_tree_id, scores)
 
+    async def analyze_performance_trends(
+        self,
+        time_window: float | None = None,
+        *,
+        metrics: Sequence[str] | None = None,
+        bucket_s: float | None = None,
+        steps: int = 24,
+        coverage: float = 0.9,
+    ) -> tuple[Trend, ...]:
+        """Level, trend and forecast of each metric, and whether it depends on the hour or the load.
+
+        Read from the newest 50,000 rows of the log, by the time of their reports; changes nothing. See
+        ``docs/how-to/trends.md``.
+
+        Parameters
+        ----------
+        time_window : seconds back from now; None: all of them. metrics : out of ``features.trends.METRICS``;
+            None: all. bucket_s : length of a bucket, by default what fits the rows. steps : buckets that are
+            forecast. coverage : of the intervals.
+
+        Raises
+        ------
+        InputInvalid : an unknown metric, or a number out of its domain; the log is not read.
+        """
+        self._check_open()
+        return await analyze_performance_trends(
+            self._store, time_window, metrics, bucket_s, steps, coverage
+        )
+
     async def reprice(self, spec: RewardSpec, *, by: Sequence[str] | None = None) -> Repricing:
         """Read every stored reward under other weights, means, profiles and gates; changes nothing.
 
@@ -664,6 +697,38 @@ class LearningEngine:
         Told from memory at once, whatever the database does; also behind ``close``.
         """
         return health_of(self._parts, closed=self._closing is not None)
+
+    async def anomalies(
+        self, limit: int = 100, *, before: int | None = None, arm: str | None = None
+    ) -> list[FoundAnomaly]:
+        """The odd executions that the monitors found, the latest first: read from the log, whoever led.
+
+        ``before`` : only events below this number, to go on behind a page. ``arm`` : of this arm only (of
+        this strategy, where parameters are chosen in stages).
+
+        Raises
+        ------
+        InputInvalid : a limit that is no whole number from 1 to 100,000.
+        """
+        self._check_open()
+        return await list_anomalies(self._store, limit, before, arm)
+
+    async def performance_baseline(self, arm: str | None = None) -> BaselineMetrics:
+        """What the newest 1,000 reports, or those of one arm, let expect of a further execution."""
+        self._check_open()
+        return await performance_baseline(self._store, arm)
+
+    async def detect_performance_anomalies(
+        self, current_metrics: PerformanceMetrics, historical_baseline: BaselineMetrics | None = None
+    ) -> list[Anomaly]:
+        """What is odd about an execution beside a baseline (else ``performance_baseline()``), oddest first.
+
+        Writes nothing. Monitors also know the context, and follow levels that move.
+        """
+        self._check_open()
+        if historical_baseline is None:
+            historical_baseline = await self.performance_baseline()
+        return detect_performance_anomalies(current_metrics, historical_baseline)
 
     async def unlearned(self, limit: int = 1000) -> list[Unlearned]:
         """The reports that are stored and not learned from, the latest first: each with the reason.

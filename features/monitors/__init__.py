@@ -8,6 +8,7 @@ from .anomalies import AlertBudget, AnomalyMonitor
 from .contexts import ContextMonitor, ContextShift
 from .durations import DurationMonitor, DurationShift
 from .performance import Anomaly, BaselineMetrics, PerformanceMetrics, detect_performance_anomalies
+from .series import SeriesMonitor
 from .settings import Monitors
 from .shift import Shift, ShiftMonitor
 
@@ -22,6 +23,7 @@ __all__ = [
     "DurationShift",
     "Monitors",
     "PerformanceMetrics",
+    "SeriesMonitor",
     "Shift",
     "ShiftMonitor",
     "detect_performance_anomalies",

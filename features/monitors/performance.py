@@ -193,7 +193,7 @@ def detect_performance_anomalies(
     >>> history = [PerformanceMetrics(duration_s=10.0 + i % 7) for i in range(60)]
     >>> baseline = BaselineMetrics.from_history(history)
     >>> [a.text for a in detect_performance_anomalies(PerformanceMetrics(duration_s=300.0), baseline)]
-    ['duration_s 300, expected 5.943 to 28.27 (critical, z 4.7)']
+    ['duration_s 300, expected 7.085 to 23.85 (alert, z 4.4)']
     """
     found = []
     for name, value in current_metrics.reported().items():
