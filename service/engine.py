@@ -20,8 +20,8 @@ from ..bandit.prediction import PerformancePrediction, WorkflowInput
 from ..bandit.reports import Reported, RewardStatus
 from ..errors import DatabaseUnavailable, NyxError
 from ..features import Value
-from ..features.trends import Trend
 from ..features.monitors import Anomaly, BaselineMetrics, PerformanceMetrics, detect_performance_anomalies
+from ..features.trends import Trend
 from ..persistence.budgets import BudgetLeft, Reservation
 from ..persistence.conflicts import Conflicts, Unlearned
 from ..persistence.database import reaching
