@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from ..errors import InputInvalid
 from .blocks import Block, run_block
 from .worlds.base import Floats
 
-__all__ = ["BACKENDS", "check_backend", "run_blocks"]
+__all__ = ["BACKENDS", "check_backend", "dask_client", "run_blocks"]
 
 BACKENDS = ("processes", "dask")
 
@@ -74,18 +75,29 @@ def _in_processes(blocks: Sequence[Block], workers: int) -> Iterator[_Done]:
         get_reusable_executor().shutdown(wait=True, kill_workers=True)
 
 
-def _on_dask(blocks: Sequence[Block], scheduler: str | None) -> Iterator[_Done]:
-    from distributed import Client, as_completed  # noqa: PLC0415 - an extra
+def dask_client(scheduler: str | None) -> Any:
+    """A client of a running cluster; closing it leaves the cluster as it was.
+
+    Raises
+    ------
+    InputInvalid : no scheduler answers at that address.
+    """
+    from distributed import Client  # noqa: PLC0415 - an extra
 
     try:
-        client = Client(scheduler, set_as_default=False, timeout="10s")
+        return Client(scheduler, set_as_default=False, timeout="10s")
     except (OSError, ValueError) as error:
         raise _unusable(
             "the address of a running Dask scheduler",
             f"{scheduler!r}: {error}"[:200],
             "start it with 'dask scheduler', and check the address that it prints",
         ) from None
-    with client:
+
+
+def _on_dask(blocks: Sequence[Block], scheduler: str | None) -> Iterator[_Done]:
+    from distributed import as_completed  # noqa: PLC0415 - an extra
+
+    with dask_client(scheduler) as client:
         futures = [client.submit(numbered, i, block, pure=False) for i, block in enumerate(blocks)]
         for future in as_completed(futures, loop=client.loop):
             yield future.result()

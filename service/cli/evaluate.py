@@ -29,7 +29,7 @@ from typing import Any
 from ...errors import InputInvalid, NyxError, shown
 from ...simulation.columns import number_of
 from ...simulation.interchange import read_log
-from ...simulation.verdict import LOGGED, Judged, gathered
+from ...simulation.verdict import LOGGED, Judged, gathered_file
 from ...simulation.verdict.gathering import BATCH_ROWS
 from ...simulation.verdict.holdout import gathered_cohorts, judge_cohorts
 from ...simulation.verdict.targets import Teacher, spec_of_log, teacher_of
@@ -124,12 +124,11 @@ def _run(args: argparse.Namespace, folder: Path) -> int:
     path, source = (args.log, args.log) if stored is None else (stored.path, stored.bandit)
     rows = folder / "rows"
     rows.mkdir()
-    choices = read_log(path)
     if args.holdout:
-        log = gathered_cohorts(choices, rows, args.metric, rows=args.memory_rows)
+        log = gathered_cohorts(read_log(path), rows, args.metric, rows=args.memory_rows)
         study = Study(log, {}, (judge_cohorts(log, min_lift=args.min_lift, confidence=args.confidence),))
     else:
-        study = _study(args, gathered(choices, rows, args.metric, rows=args.memory_rows), stored)
+        study = _study(args, gathered_file(path, rows, args.metric, rows=args.memory_rows), stored)
     if args.report is not None:
         write_report(Path(args.report), study, source=str(source))
     if args.json:

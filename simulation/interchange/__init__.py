@@ -7,7 +7,7 @@ engine exports; ``Fitter`` turns a line into the rows that a bandit stores. None
 from .choice import FIELDS, LoggedChoice, choice_from
 from .documents import document_of
 from .fitting import Fitted, Fitter
-from .reading import FORMATS, Reject, format_of, read_log
+from .reading import FORMATS, Reject, format_of, read_columns, read_log
 from .writing import LogWriter, open_writer
 
 __all__ = [
@@ -22,5 +22,6 @@ __all__ = [
     "document_of",
     "format_of",
     "open_writer",
+    "read_columns",
     "read_log",
 ]

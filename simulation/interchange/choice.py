@@ -14,10 +14,10 @@ __all__ = ["FIELDS", "UNKNOWN", "LoggedChoice", "choice_from"]
 UNKNOWN = "unknown"
 """How a table of text says that a propensity is not known; JSON and Parquet say null."""
 
-_LATEST = 1e12
-_LARGEST_SEQ = 1 << 62
+LATEST = 1e12
+SEQ_MAX = 1 << 62
 _MAX_TEXT = 1000
-_SUM_TOLERANCE = 1e-6
+SUM_TOLERANCE = 1e-6
 
 
 class LoggedChoice(NamedTuple):
@@ -96,7 +96,7 @@ def choice_from(document: Mapping[str, Any], line: int) -> LoggedChoice:
     propensity = _optional(_propensity, "propensity", get("propensity"), line)
     if pmf is not None:
         mass = pmf.get(arm_id, 0.0)
-        if mass <= 0.0 or (propensity is not None and propensity > mass * (1.0 + _SUM_TOLERANCE)):
+        if mass <= 0.0 or (propensity is not None and propensity > mass * (1.0 + SUM_TOLERANCE)):
             _refuse(
                 line,
                 "the pmf and what was chosen contradict each other",
@@ -175,14 +175,14 @@ def _time(value: object) -> float | None:
     if isinstance(value, datetime):
         # Without a zone the seconds would be those of whoever reads.
         return value.timestamp() if value.tzinfo is not None else None
-    usable = type(value) in {int, float} and -_LATEST < value < _LATEST  # type: ignore[operator]
+    usable = type(value) in {int, float} and -LATEST < value < LATEST  # type: ignore[operator]
     return float(value) if usable else None  # type: ignore[arg-type]
 
 
 def _seq(value: object) -> int | None:
     if type(value) is float and value.is_integer():  # what a table with gaps makes of integers
         value = int(value)
-    return value if type(value) is int and 0 <= value < _LARGEST_SEQ else None
+    return value if type(value) is int and 0 <= value < SEQ_MAX else None
 
 
 _EXPECTED = {
@@ -242,7 +242,7 @@ def _pmf(value: object, line: int) -> dict[str, float] | None:
         items = {name: p for name, p in value.items() if p is not None}
         masses = list(items.values())
         fit = all(type(p) in {int, float} and 0.0 <= p <= 1.0 for p in masses)
-        if fit and all(type(name) is str for name in items) and abs(sum(masses) - 1.0) <= _SUM_TOLERANCE:
+        if fit and all(type(name) is str for name in items) and abs(sum(masses) - 1.0) <= SUM_TOLERANCE:
             return {name: float(p) for name, p in items.items()}
     return _refuse(
         line,

@@ -20,9 +20,10 @@ from ...errors import LogInvalid, LogUnreadable, NyxError
 from ...features import ContextSchema
 from .cells import document_from, parse_json, split_columns
 from .choice import FIELDS, LoggedChoice, choice_from
+from .columns import ChoiceColumns, parquet_columns, parquet_length
 from .parquet import parquet_rows
 
-__all__ = ["FORMATS", "Reject", "format_of", "named_format", "opened", "read_log"]
+__all__ = ["FORMATS", "Reject", "format_of", "named_format", "opened", "read_columns", "read_log"]
 
 FORMATS = ("jsonl", "csv", "parquet")
 MAX_LINE = 1 << 20
@@ -125,6 +126,26 @@ def read_log(
             rejected(Reject(line, named[:512] if isinstance(named, str) else None, error))
         else:
             yield choice
+
+
+def read_columns(path: str | Path, rows: int) -> Iterator[ChoiceColumns | list[LoggedChoice]] | None:
+    """A Parquet file of more than so many rows, in batches of fewer; None for any other log.
+
+    Raises
+    ------
+    LogInvalid, LogUnreadable : see ``read_log``.
+    """
+    if format_of(path) != "parquet":
+        return None
+    with _readable(str(path)):
+        if parquet_length(str(path)) <= rows:
+            return None
+    return _in_columns(str(path), min(rows, _COLUMN_ROWS))
+
+
+def _in_columns(path: str, rows: int) -> Iterator[ChoiceColumns | list[LoggedChoice]]:
+    with _readable(path):
+        yield from parquet_columns(path, rows)
 
 
 def named_format(path: str | Path) -> str | None:
@@ -326,6 +347,7 @@ def _parquet(path: str, others: set[str]) -> Iterator[_Document]:
 
 _FIELDS = frozenset(FIELDS)
 _MANY = 1000
+_COLUMN_ROWS = 100_000
 
 
 def _bad(line: int, what: str, expected: str, found: str, fix: str = "correct the line") -> LogInvalid:

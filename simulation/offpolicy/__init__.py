@@ -13,6 +13,7 @@ from .intervals import clopper_pearson, empirical_bernstein, mover_wilson, wilso
 from .learning import LearnerTarget, LearningRun, LearningTarget, dr_learning, replay_learning
 from .log_tests import arm_ratio, calibration, drift, self_check
 from .logged import LoggedData
+from .many import evaluate_many
 from .models import cross_fit
 from .propensities import estimate_propensities
 from .rejection import rejection
@@ -52,6 +53,7 @@ __all__ = [
     "empirical_bernstein",
     "estimate_propensities",
     "evaluate",
+    "evaluate_many",
     "ips",
     "mover_wilson",
     "mrdr_weights",

@@ -80,6 +80,14 @@ class IntervalSpec:
     seed: int = 0
     weight_max: float | None = None
 
+    def bootstrap_of_mean(self, terms: Floats) -> tuple[float, float]:
+        """Ends of the bootstrap interval of the terms' mean."""
+        return bootstrap_mean(terms, self.confidence, self.replicates, self.seed)
+
+    def bootstrap_of_ratio(self, top: Floats, bottom: Floats) -> tuple[float, float]:
+        """Ends of the bootstrap interval of Σ top / Σ bottom."""
+        return bootstrap_ratio(top, bottom, self.confidence, self.replicates, self.seed)
+
     def __post_init__(self) -> None:
         checks = {
             "method": (self.method in METHODS, f"one of {list(METHODS)}"),
@@ -179,7 +187,7 @@ def from_terms(
     """
     value, error = kernels.mean_and_error(terms)
     if how.method == "bootstrap":
-        low, high = bootstrap_mean(terms, how.confidence, how.replicates, how.seed)
+        low, high = how.bootstrap_of_mean(terms)
     elif how.method in {"normal", "none"}:
         low, high = normal(value, error, how.confidence)
     elif how.method == "clopper_pearson":
@@ -209,7 +217,7 @@ def from_ratio(
     value = float(top.mean()) / share
     _, error = kernels.mean_and_error((top - value * bottom) / share)
     if how.method == "bootstrap":
-        low, high = bootstrap_ratio(top, bottom, how.confidence, how.replicates, how.seed)
+        low, high = how.bootstrap_of_ratio(top, bottom)
     else:
         low, high = normal(value, error, how.confidence)
     return _finished(name, value, error, (low, high), weight, how, notes)

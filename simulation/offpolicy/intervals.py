@@ -21,6 +21,9 @@ __all__ = [
     "empirical_bernstein",
     "mover_wilson",
     "normal",
+    "percentiles",
+    "resampled_means",
+    "resampled_ratios",
     "wilson",
 ]
 
@@ -46,9 +49,7 @@ def bootstrap_mean(terms: Floats, confidence: float, replicates: int, seed: int)
     ----------
     Efron & Tibshirani (1993), An Introduction to the Bootstrap, ch. 13.
     """
-    means = np.empty(replicates)
-    kernels.resampled_means(terms, *key_of(seed, 0, "bootstrap"), means)
-    return _percentiles(means, confidence)
+    return percentiles(resampled_means(terms, seed, 0, replicates), confidence)
 
 
 def bootstrap_ratio(
@@ -58,12 +59,33 @@ def bootstrap_ratio(
 
     Samples whose denominator is 0 have no value, and are left out.
     """
-    ratios = np.empty(replicates)
-    kernels.resampled_ratios(top, bottom, *key_of(seed, 0, "bootstrap"), ratios)
-    return _percentiles(ratios[~np.isnan(ratios)], confidence)
+    return percentiles(resampled_ratios(top, bottom, seed, 0, replicates), confidence)
 
 
-def _percentiles(values: Floats, confidence: float) -> tuple[float, float]:
+def resampled_means(terms: Floats, seed: int, first: int, stop: int) -> Floats:
+    """Means of the resampled rows of replicates ``first`` … ``stop`` − 1 of a bootstrap."""
+    means = np.empty(stop - first)
+    kernels.resampled_means(terms, *_stream(seed, first, len(terms)), means)
+    return means
+
+
+def resampled_ratios(top: Floats, bottom: Floats, seed: int, first: int, stop: int) -> Floats:
+    """Σ top / Σ bottom of replicates ``first`` … ``stop`` − 1; NaN where the latter is 0."""
+    ratios = np.empty(stop - first)
+    kernels.resampled_ratios(top, bottom, *_stream(seed, first, len(top)), ratios)
+    return ratios
+
+
+def _stream(seed: int, replicate: int, rows: int) -> tuple[np.uint64, np.uint64]:
+    """The bootstrap's keyed stream from a replicate on, each of which takes ⌈rows/2⌉ numbers of it."""
+    start, step = key_of(seed, 0, "bootstrap")
+    taken = replicate * ((rows + 1) // 2)
+    return np.uint64((int(start) + int(step) * taken) % (1 << 64)), step
+
+
+def percentiles(values: Floats, confidence: float) -> tuple[float, float]:
+    """The ends between which a share ``confidence`` of the values lies; NaN are left out."""
+    values = values[~np.isnan(values)]
     if len(values) == 0:
         return nan, nan
     tail = 50.0 * (1.0 - _level(confidence))

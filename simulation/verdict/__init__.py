@@ -1,7 +1,7 @@
 """The verdict: "would the policy have been at least 20 % better?", with an error rate that holds."""
 
 from .bounds import LOGGED
-from .gathering import gathered
+from .gathering import gathered, gathered_file
 from .holdout import judge_holdout
 from .judge import judge, judge_all
 from .judged import Judged
@@ -19,6 +19,7 @@ __all__ = [
     "Support",
     "Verdict",
     "gathered",
+    "gathered_file",
     "judge",
     "judge_all",
     "judge_holdout",

@@ -15,13 +15,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...bandit.learner import checked_id
 from ...errors import InputInvalid, LogInvalid, SupportMissing, shown
-from ..interchange import LoggedChoice
+from ..interchange import LoggedChoice, read_columns, read_log
+from ..interchange.columns import ChoiceColumns
 from .disk import ROW, DiskLog, Rows, Run
 from .judged import Judged, Metric
 from .log import context_key, judged_log, named_context
 
-__all__ = ["BATCH_ROWS", "CONTEXTS_MAX", "Gathering", "gathered", "popped"]
+__all__ = ["BATCH_ROWS", "CONTEXTS_MAX", "Gathering", "gathered", "gathered_file", "popped"]
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -50,13 +52,7 @@ def gathered(
     LogInvalid, SupportMissing : see ``judged_log``. InputInvalid : fewer than 1,000 rows at a time.
     OSError : the folder has no room.
     """
-    if type(rows) is not int or rows < 1000:
-        raise InputInvalid(
-            "too few rows are kept in memory",
-            expected="a whole number from 1,000",
-            found=shown(rows),
-            fix=f"{BATCH_ROWS:,} is usual",
-        )
+    check_rows(rows)
     stream = iter(choices)
     begin = list(islice(stream, rows + 1))
     if len(begin) <= rows:
@@ -67,6 +63,40 @@ def gathered(
     for choice in chain(popped(begin), stream):
         found.add(choice)
     return found.finish()
+
+
+def gathered_file(
+    path: str | Path, folder: Path, metric: Metric = "success", *, rows: int = BATCH_ROWS
+) -> Judged:
+    """``gathered`` from a file; a long Parquet file is read by columns.
+
+    Raises
+    ------
+    LogInvalid, LogUnreadable : see ``read_log``. And what ``gathered`` raises.
+    """
+    check_rows(rows)
+    pieces = read_columns(path, rows)
+    if pieces is None:
+        return gathered(read_log(path), folder, metric, rows=rows)
+    found = Gathering(folder, metric, rows)
+    for piece in pieces:
+        if isinstance(piece, ChoiceColumns):
+            found.add_columns(piece)
+        else:
+            for choice in piece:
+                found.add(choice)
+    return found.finish()
+
+
+def check_rows(rows: int) -> None:
+    """Refuse a number of rows that is too small for a memory."""
+    if type(rows) is not int or rows < 1000:
+        raise InputInvalid(
+            "too few rows are kept in memory",
+            expected="a whole number from 1,000",
+            found=shown(rows),
+            fix=f"{BATCH_ROWS:,} is usual",
+        )
 
 
 def popped(rows: list[LoggedChoice]) -> Iterator[LoggedChoice]:
@@ -131,9 +161,56 @@ class Gathering:
             self._pmfs.append(choice.pmf)
         for arm in () if self._whole else choice.pmf or ():
             self._arms.setdefault(arm, len(self._arms))
-        self._digests.append(hashlib.blake2b(choice.decision_id.encode(), digest_size=16).digest())
+        self._digests.append(_digest(choice.decision_id))
         if len(self._rows) >= self._batch:
             self._flush()
+
+    def add_columns(self, columns: ChoiceColumns) -> None:
+        """Take in rows as arrays.
+
+        Raises
+        ------
+        InputInvalid : an id that is none.
+        """
+        self._flush()
+        n = len(columns.kind)
+        self._seen += n
+        self._sequenced = self._sequenced and bool((columns.state_seq >= 0).all())
+        self._timed = self._timed and not bool(np.isnan(columns.time).any())
+        held = np.array([kind.reason == "holdout" for kind in columns.kinds])[columns.kind]
+        self._held_out += int(held.sum())
+        known = columns.propensity[held & ~np.isnan(columns.propensity)]
+        self._share = float(known[-1]) if len(known) else self._share
+        values = columns.success, columns.reward
+        value, beside = values if self._metric == "success" else values[::-1]
+        none = np.isnan(value) & ~held
+        self._without += int(none.sum())
+        kept = ~held & ~none
+        chosen = columns.kind[kept]
+        if len(chosen) == 0:
+            return
+        arm, cell = np.zeros(len(columns.kinds), np.int64), np.zeros(len(columns.kinds), np.int64)
+        numbers, at = np.unique(chosen, return_index=True)
+        used = numbers[np.argsort(at)].tolist()  # in the order in which they come
+        for number in used:
+            kind = columns.kinds[number]
+            for name in (kind.arm_id, *(kind.pmf or ())):
+                self._arms.setdefault(name, len(self._arms))
+            arm[number], cell[number] = self._arms[kind.arm_id], self._cell(kind)
+            self._whole = self._whole and kind.pmf is not None
+        table = np.zeros((len(columns.kinds), len(self._arms)))
+        for number in used if self._whole else ():
+            for name, mass in (columns.kinds[number].pmf or {}).items():
+                table[number, self._arms[name]] = mass
+        rows = np.zeros(len(chosen), ROW)
+        rows["seq"], rows["time"] = columns.state_seq[kept], columns.time[kept]
+        rows["line"] = columns.line + np.flatnonzero(kept)
+        rows["arm"], rows["cell"] = arm[chosen], cell[chosen]
+        rows["value"], rows["beside"] = value[kept], beside[kept]
+        rows["propensity"] = columns.propensity[kept]
+        names = columns.ids
+        digests = b"".join(_digest(checked_id(names[i])) for i in np.flatnonzero(kept).tolist())
+        self._keep(rows, table[chosen] if self._whole else None, _numbered(digests, rows))
 
     def finish(self) -> DiskLog:
         """The log; nothing can be added any more.
@@ -200,10 +277,7 @@ class Gathering:
             for i, masses in enumerate(self._pmfs):
                 for arm, mass in masses.items():
                     pmf[i, self._arms[arm]] = mass
-        ids = np.empty(len(rows), _ID)
-        digests = np.frombuffer(b"".join(self._digests), "<u8").reshape(-1, 2)
-        ids["high"], ids["low"], ids["line"] = digests[:, 0], digests[:, 1], rows["line"]
-        self._keep(rows, pmf, ids)
+        self._keep(rows, pmf, _numbered(b"".join(self._digests), rows))
         self._rows, self._pmfs, self._digests = [], [], []
 
     def _keep(self, rows: Record, pmf: Floats | None, ids: Record) -> None:
@@ -287,6 +361,18 @@ class Gathering:
         keys["time"] = np.nan_to_num(rows["time"])
         keys["line"] = rows["line"]
         return keys
+
+
+def _digest(decision_id: str) -> bytes:
+    return hashlib.blake2b(decision_id.encode(), digest_size=16).digest()
+
+
+def _numbered(digests: bytes, rows: Record) -> Record:
+    """Digests of 16 bytes each, with the rows' lines."""
+    ids = np.empty(len(rows), _ID)
+    halves = np.frombuffer(digests, "<u8").reshape(-1, 2)
+    ids["high"], ids["low"], ids["line"] = halves[:, 0], halves[:, 1], rows["line"]
+    return ids
 
 
 def _by(keys: Record) -> Integers:
