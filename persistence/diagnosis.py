@@ -245,6 +245,16 @@ async def _lag(connection: Connection) -> list[Finding]:
     return found
 
 
+async def _replication(connection: Connection) -> list[Finding]:
+    (row,) = await connection.fetch(query("doctor_replication"))
+    if not row["standbys"]:
+        return [Finding("replication", "ok", "no standby")]
+    if row["waits"]:
+        return [Finding("replication", "ok", f"{row['standbys']} standbys, which commits wait for")]
+    fix = "set synchronous_standby_names: what was acknowledged can be lost when a standby is promoted"
+    return [Finding("replication", "warn", f"{row['standbys']} standbys, which no commit waits for", fix)]
+
+
 async def _clock(connection: Connection) -> list[Finding]:
     before = _now()
     there = await connection.fetchval(query("doctor_clock"))
@@ -269,6 +279,7 @@ _CHECKS: Mapping[str, _Check] = {
     "indexes": _indexes,
     "bloat": _bloat,
     "lag": _lag,
+    "replication": _replication,
     "clock": _clock,
 }
 _NEED_SCHEMA = {"indexes", "bloat", "lag"}

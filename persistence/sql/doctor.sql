@@ -3,6 +3,12 @@ SELECT current_setting('server_version_num')::integer AS version, current_settin
        pg_is_in_recovery() AS standby, current_setting('max_connections')::integer AS max_connections,
        (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS sessions;
 
+-- name: doctor_replication
+SELECT count(*) AS standbys,
+       current_setting('synchronous_standby_names') <> ''
+       AND current_setting('synchronous_commit') NOT IN ('off', 'local') AS waits
+FROM pg_stat_replication;
+
 -- name: doctor_clock
 SELECT extract(epoch FROM clock_timestamp())::float8;
 

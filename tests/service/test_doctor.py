@@ -21,7 +21,7 @@ CHECKS = [
     *("fsync", "synchronous_commit", "full_page_writes"),
     *("default_transaction_isolation", "default_transaction_read_only"),
     *("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"),
-    *("indexes", "bloat", "lag", "transactions", "clock"),
+    *("indexes", "bloat", "lag", "transactions", "replication", "clock"),
 ]
 
 

@@ -11,6 +11,8 @@ import pytest
 
 from nyx_learning import BanditSpec, Decision, LearningEngine, Receipt
 from nyx_learning.persistence.database import place
+from nyx_learning.persistence.diagnosis import Finding
+from nyx_learning.service.doctor import examine_database
 from tests.clusters import Cluster, Site
 
 Contexts = Callable[[int], dict[str, Any]]
@@ -70,11 +72,18 @@ async def streaming(primary: Cluster) -> None:
     await connection.close()
 
 
+async def replication(cluster: Cluster) -> Finding:
+    """What ``doctor`` says of standbys."""
+    found = (await examine_database(cluster.dsn)).findings
+    return next(finding for finding in found if finding.check == "replication")
+
+
 async def test_nothing_acknowledged_is_lost_where_replication_is_synchronous(
     open_engine: Any, spec: BanditSpec, contexts: Contexts, site: Site
 ) -> None:
     primary, standby, dsn = await asyncio.to_thread(pair, site, synchronous_standby_names="*")
     await streaming(primary)
+    assert (await replication(primary)).state == "ok"
     traffic = [
         Traffic(await open_engine(spec, dsn, deadline_s=0.05, patience_s=0.3), name)
         for name in ("one", "two")
@@ -123,6 +132,8 @@ async def test_what_an_asynchronous_standby_lacked_is_forgotten_here_too(
     """It is gone, as the owner chose; memory follows the log that there is, says so, and stays exact."""
     primary, standby, dsn = await asyncio.to_thread(pair, site)
     await streaming(primary)
+    finding = await replication(primary)
+    assert (finding.state, finding.found) == ("warn", "1 standbys, which no commit waits for")
     engine = await open_engine(spec, dsn, patience_s=20.0)
     for i in range(20):
         await engine.update_reward(await engine.select_arm(contexts(i), f"kept-{i}"), reward=i % 8 / 8)
