@@ -10,7 +10,7 @@ is left to ``verify``, because a later version may read the sums otherwise.)
 
 A row of history stands among the rewards, with its context and arm in the place of a decision. So does an
 event of the monitors, as ``{"event": {…}}``: the document of a bandit that has monitors is of version 3. That
-of a bandit with rows of guardrails is of version 4.
+of a bandit with guardrails, or with rows of some, is of version 4.
 
 Version 1 had no rows but whole first reports, and not their outcomes; it is still read.
 """
@@ -89,7 +89,7 @@ def write(content: Content) -> str:
         "sums": content.sums.to_dict(),
     }
     version = _VERSION if content.spec.monitors is None else _WATCHED
-    if any(event.kind == GUARDRAIL for event in content.events):
+    if content.spec.guardrails is not None or any(e.kind == GUARDRAIL for e in content.events):
         version = _GUARDED
     return canonical_json({"format": _FORMAT, "version": version, "checksum": digest(body), "content": body})
 

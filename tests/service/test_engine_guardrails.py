@@ -5,6 +5,7 @@ import json
 import time as clock
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -192,3 +193,25 @@ def test_the_command(database_dsn: str, spec: BanditSpec, capsys: pytest.Capture
     assert main(["override", "list", "--dsn", database_dsn]) == 0
     assert "1: cap of parallel at 0.1, until" in capsys.readouterr().out
     assert run("revoke", "1", *who)[1]["overrides"] == []
+
+
+async def test_a_guarded_log_is_exported_and_imported_with_its_propensities(
+    open_engine: Any, spec: BanditSpec, contexts: Any, tmp_path: Path
+) -> None:
+    engine = await open_engine(replace(spec, holdout=0.0))
+    await engine.override("cap", "direct", share=0.05, **WHO)
+    made = {d.decision_id: d for d in await worked(engine, contexts, range(20))}
+    order = await engine.override("kill_switch", **WHO)
+    made |= {d.decision_id: d for d in await worked(engine, contexts, range(20, 30))}
+    await engine.revoke(order.seq, **WHO)
+    await engine.export_log(tmp_path / "log.jsonl")
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert {line["decision_id"]: line["propensity"] for line in lines} == {
+        k: d.propensity for k, d in made.items()
+    }
+    other = await open_engine(replace(spec, name="other"))
+    report = await other.import_log(tmp_path / "log.jsonl")
+    assert (report.decisions, report.rejected) == (30, 0)
+    verified = await other.verify()
+    assert verified.ok, verified.first_divergence
+    assert verified.imported == 30
