@@ -119,6 +119,19 @@ class Expectations:
             notes_on(proposed_strategy, success, duration, cost),
         )
 
+    def expected_logs(self, context: Mapping[str, Value], arm_id: str) -> tuple[float | None, float | None]:
+        """Middle of the logarithms of an arm's seconds and cost in a context; None where nobody reports it.
+
+        Raises
+        ------
+        ContextInvalid, ArmUnknown : not of this spec.
+        """
+        phi = np.array(self._encoder.encode(context)[1], np.float64) / ONE
+        unit, x = self._candidates(arm_id, phi)[0]
+        outlooks = [model.expect(self._slots[unit], x) for model in (self._duration, self._cost)]
+        seconds, cost = (None if outlook is None else outlook.middle for outlook in outlooks)
+        return seconds, cost
+
     def _amount(
         self, model: AmountModel, held: Sequence[tuple[int, Floats, float]], smallest: float
     ) -> Expected:
@@ -188,7 +201,7 @@ def _slots(spec: BanditSpec, dimension: int) -> tuple[list[int], list[tuple[int,
     """The model of each unit, and the tags of each model: its strategy, and its parameters' values."""
     arms = spec.arms
     units = len(arms)
-    matrices = 3 * 3 * dimension * dimension
+    matrices = 3 * 2 * dimension * dimension
     if isinstance(arms, ArmSpace):
         shared = units * matrices > _MOST_NUMBERS
         return ([0] * units, [()]) if shared else (list(range(units)), [()] * units)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from ..bandit import BanditSpec
+from ..bandit.expected_references import ReferenceProposal, expected_references
 from ..bandit.expecting import Expectations, window_start
 from ..bandit.log import LogRow
 from ..bandit.prediction import PerformancePrediction, WorkflowInput
 from ..errors import DatabaseUnavailable
+from ..persistence.adopting import executions
 from ..persistence.database import reaching
 from ..persistence.queries import query
 from ..persistence.store import Store
+from .referring import baseline_arm_id
 
 __all__ = ["Predicting"]
 
@@ -36,6 +40,29 @@ class Predicting:
         async with self._turn:
             try:
                 return await self._predict(workflow_input, proposed_strategy)
+            except asyncio.CancelledError:
+                self._known = None  # a thread may still be at work on it
+                raise
+
+    async def propose_references(self, by: Sequence[str] | None, min_n: int) -> ReferenceProposal:
+        """``LearningEngine.propose_expected_references``."""
+        async with self._turn:
+            try:
+                if self._known is None:
+                    self._known = await asyncio.to_thread(Expectations, self._spec)
+                with reaching():
+                    await self._catch_up()
+                    rows = await executions(self._store, self._known.first + 1, self._known.seq)
+                    adopted = await self._store.log.adoptions()
+                return await asyncio.to_thread(
+                    expected_references,
+                    self._known,
+                    rows,
+                    adopted[-1].references if adopted else None,
+                    by=self._spec.reward.reference_by if by is None else tuple(by),
+                    baseline_arm=baseline_arm_id(self._spec),
+                    min_n=min_n,
+                )
             except asyncio.CancelledError:
                 self._known = None  # a thread may still be at work on it
                 raise

@@ -16,7 +16,16 @@ from ..persistence.replica import Replica
 from ..persistence.store import Store
 from ..rewards import Adoption, ReferenceTimes, estimate_references
 
-__all__ = ["adopt_references", "propose_references"]
+__all__ = ["adopt_references", "baseline_arm_id", "propose_references"]
+
+
+def baseline_arm_id(spec: BanditSpec) -> str | None:
+    """Id of the arm that is served without learning; None where the spec has none."""
+    arms = spec.arms
+    if spec.baseline_arm is None or isinstance(arms, ArmSpace):
+        return spec.baseline_arm
+    arm_id: str = arms[spec.baseline].arm_id
+    return arm_id
 
 
 async def adopt_references(
@@ -50,15 +59,11 @@ async def propose_references(
     """``LearningEngine.propose_references``."""
     with reaching():
         rows = await executions(store, first_seq, last_seq)
-    arms = spec.arms
-    baseline = spec.baseline_arm
-    if baseline is not None and not isinstance(arms, ArmSpace):
-        baseline = arms[spec.baseline].arm_id
     return await asyncio.to_thread(
         estimate_references,
         rows,
         by=spec.reward.reference_by if by is None else tuple(by),
-        baseline_arm=baseline,
+        baseline_arm=baseline_arm_id(spec),
         min_n=min_n,
         succeeded_only=succeeded_only,
     )

@@ -19,7 +19,6 @@ __all__ = ["AmountModel", "Outlook"]
 
 Floats = npt.NDArray[np.float64]
 _RIDGES = Ridges(level=0.01, slope=0.7, tag=1.0, own_level=1.0, own_slope=8.0)
-_KEEP = 0.998
 _PRIOR_VARIANCE, _PRIOR_ROWS = 0.25, 4.0  # of logarithms
 _ARM_ROWS = 15.0  # that the common scale is worth beside an arm's own
 _FADE = 0.99
@@ -53,7 +52,7 @@ class AmountModel:
     """
 
     def __init__(self, dimension: int, tags: Sequence[Sequence[int]], smallest: float) -> None:
-        self._model = Pooled(dimension, tags, _RIDGES, _KEEP)
+        self._model = Pooled(dimension, tags, _RIDGES)
         self._smallest = smallest
         self.scores = AdaptiveScores()
         self._centre = 0.0
@@ -99,7 +98,7 @@ class AmountModel:
         first = self.rows == 0
         self.rows += 1
         if not first:
-            self._measure(arm, known, x, residual, score)
+            self._measure(arm, known, residual, score)
         if self.rows > _FIRST:
             limit = _CLIP * outlook.scale
             y = outlook.middle + min(max(residual, -limit), limit)
@@ -112,17 +111,17 @@ class AmountModel:
     def restart(self, arm: int) -> None:
         """Somebody else has found that an arm's level moved: learn it anew."""
         if arm in self._arms:
-            self._model.free(arm, 0.0, 4.0, {})
+            self._model.free(arm, 0.0, 4.0)
             self._arms[arm].cusum.restart()
             self.scores.restart(arm, 0)
 
     def _noise(self) -> float:
         return (self._squares + _PRIOR_ROWS * _PRIOR_VARIANCE) / (self._weight + _PRIOR_ROWS)
 
-    def _measure(self, arm: int, known: _Scale, x: Floats, residual: float, score: float) -> None:
+    def _measure(self, arm: int, known: _Scale, residual: float, score: float) -> None:
         self.scores.add(arm, score)
-        known.alarm = known.cusum.add(arm, x, score, residual)
-        self._alarm = self._all.add(arm, x, score, residual)
+        known.alarm = known.cusum.add(score, residual)
+        self._alarm = self._all.add(score, residual)
         clipped = min(max(score, -_CLIP), _CLIP)
         noise = self._noise()
         known.add(clipped * clipped * known.factor)
@@ -131,15 +130,13 @@ class AmountModel:
 
     def _look(self, arm: int, known: _Scale) -> None:
         if known.alarm:
-            shift, rows, fresh = known.cusum.shift()
-            self._move(arm, shift, rows, fresh)
+            self._move(arm, *known.cusum.shift())
         elif self._alarm:
-            shift, rows, fresh = self._all.shift()
-            self._move(None, shift, rows, fresh)
+            self._move(None, *self._all.shift())
 
-    def _move(self, arm: int | None, shift: float, rows: int, fresh: dict[int, Floats]) -> None:
+    def _move(self, arm: int | None, shift: float, rows: int) -> None:
         variance = max(0.25 * shift * shift / self._noise(), 1.0 / rows)
-        self._model.free(arm, shift, variance, fresh)
+        self._model.free(arm, shift, variance)
         self.scores.restart(arm, rows)
         for number, scale in self._arms.items():
             if arm in {None, number}:

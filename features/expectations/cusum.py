@@ -8,56 +8,43 @@ any, h = 8 gives an alarm in some 10⁴ rows. Source: Page (1954), Continuous in
 
 from __future__ import annotations
 
-from collections import deque
-
-import numpy as np
-import numpy.typing as npt
-
 __all__ = ["Cusum"]
 
-Floats = npt.NDArray[np.float64]
 _SLACK, _CLIP = 0.5, 3.0
-_REMEMBERED = 64
 
 
 class Cusum:
-    """Two-sided; remembers the newest rows since a sum was last 0, at most 64."""
+    """Two-sided; knows the rows since a sum was last 0, and their residuals' sum."""
 
     def __init__(self, threshold: float) -> None:
         self._threshold = threshold
-        self._up = self._down = 0.0
-        self._above: deque[tuple[int, Floats, float]] = deque(maxlen=_REMEMBERED)
-        self._below: deque[tuple[int, Floats, float]] = deque(maxlen=_REMEMBERED)
+        self._up = self._down = self._up_residuals = self._down_residuals = 0.0
+        self._up_rows = self._down_rows = 0
 
-    def add(self, arm: int, x: Floats, score: float, residual: float) -> bool:
-        """Take the next row in; True where a sum exceeds the threshold. ``x`` must not change any more."""
+    def add(self, score: float, residual: float) -> bool:
+        """Take the next row in; True where a sum exceeds the threshold."""
         z = min(max(score, -_CLIP), _CLIP)
-        self._up += z - _SLACK
+        self._up = max(0.0, self._up + z - _SLACK)
         if self._up > 0.0:
-            self._above.append((arm, x, residual))
-        elif self._up < 0.0:
-            self._up = 0.0
-            self._above.clear()
-        self._down -= z + _SLACK
+            self._up_rows += 1
+            self._up_residuals += residual
+        else:
+            self._up_rows, self._up_residuals = 0, 0.0
+        self._down = max(0.0, self._down - z - _SLACK)
         if self._down > 0.0:
-            self._below.append((arm, x, residual))
-        elif self._down < 0.0:
-            self._down = 0.0
-            self._below.clear()
+            self._down_rows += 1
+            self._down_residuals += residual
+        else:
+            self._down_rows, self._down_residuals = 0, 0.0
         return self._up > self._threshold or self._down > self._threshold
 
-    def shift(self) -> tuple[float, int, dict[int, Floats]]:
-        """Mean residual since the larger sum was 0, over how many rows, and their Σ x by arm."""
-        rows = self._above if self._up > self._down else self._below
-        fresh: dict[int, Floats] = {}
-        total = 0.0
-        for arm, x, residual in rows:
-            fresh[arm] = fresh[arm] + x if arm in fresh else x.copy()
-            total += residual
-        return total / max(len(rows), 1), len(rows), fresh
+    def shift(self) -> tuple[float, int]:
+        """Mean residual since the larger sum was 0, and of how many rows; of none, 0."""
+        if self._up > self._down:
+            return self._up_residuals / max(self._up_rows, 1), self._up_rows
+        return self._down_residuals / max(self._down_rows, 1), self._down_rows
 
     def restart(self) -> None:
         """Begin anew."""
-        self._up = self._down = 0.0
-        self._above.clear()
-        self._below.clear()
+        self._up = self._down = self._up_residuals = self._down_residuals = 0.0
+        self._up_rows = self._down_rows = 0

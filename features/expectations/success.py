@@ -17,11 +17,10 @@ __all__ = ["Chance", "SuccessModel"]
 
 Floats = npt.NDArray[np.float64]
 _RIDGES = Ridges(level=0.2, slope=2.0, tag=2.0, own_level=3.0, own_slope=15.0)
-_KEEP = 0.998
 _LEAST_WEIGHT = 0.02
 _ALARM, _ARM_ALARM = 12.0, 11.0
 _FREED = 1.0
-_Z = 1.6448536269514722  # normal quantile at .95
+_Z = 1.9  # normal quantile at .95, and a sixth more for what the prior draws to itself
 _MODERATION = 0.39269908169872414  # π / 8
 
 
@@ -43,7 +42,7 @@ class SuccessModel:
     """
 
     def __init__(self, dimension: int, tags: Sequence[Sequence[int]]) -> None:
-        self._model = Pooled(dimension, tags, _RIDGES, _KEEP)
+        self._model = Pooled(dimension, tags, _RIDGES)
         self._all, self._cusums = Cusum(_ALARM), dict[int, Cusum]()
         self._rows: dict[int, int] = {}
         self.rows = 0
@@ -67,13 +66,13 @@ class SuccessModel:
         expected = _sigmoid(middle / sqrt(1.0 + _MODERATION * variance))
         p = _sigmoid(middle)
         weight = max(p * (1.0 - p), _LEAST_WEIGHT)
-        self._model.learn(arm, x, middle + (success - p) / weight, weight)
+        self._model.learn(arm, x, middle + (success - p) / weight, 1.0 / weight)
         self._rows[arm] = self._rows.get(arm, 0) + 1
         self.rows += 1
         spread = sqrt(max(expected * (1.0 - expected), _LEAST_WEIGHT))
         score = (success - expected) / spread
         cusum = self._cusums.setdefault(arm, Cusum(_ARM_ALARM))
-        own, every = cusum.add(arm, x, score, 0.0), self._all.add(arm, x, score, 0.0)
+        own, every = cusum.add(score, 0.0), self._all.add(score, 0.0)
         if own or every:
             self._free(arm if own else None)
             self.shifts += 1
@@ -85,7 +84,7 @@ class SuccessModel:
             self._free(arm)
 
     def _free(self, arm: int | None) -> None:
-        self._model.free(arm, 0.0, _FREED, {})
+        self._model.free(arm, 0.0, _FREED)
         for number, cusum in self._cusums.items():
             if arm in {None, number}:
                 cusum.restart()

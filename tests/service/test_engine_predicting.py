@@ -8,7 +8,7 @@ import pytest
 
 from nyx_learning import BanditSpec, LearningEngine, Outcome
 from nyx_learning.bandit.expecting import Expectations
-from nyx_learning.errors import ArmUnknown, ContextInvalid, DatabaseUnavailable
+from nyx_learning.errors import ArmUnknown, ContextInvalid, DatabaseUnavailable, SupportMissing
 
 CONTEXT: dict[str, Any] = {"task": "code", "size": 4.0}
 
@@ -97,3 +97,22 @@ async def test_a_log_that_is_another_is_read_again(
     assert behind.success_probability < before.success_probability
     other = await open_engine(spec)
     assert await other.predict_workflow_performance(CONTEXT, "direct") == behind
+
+
+async def test_references_are_proposed_and_nothing_is_adopted(
+    open_engine: Any, spec: BanditSpec, contexts: Any
+) -> None:
+    engine = await open_engine(spec)
+    with pytest.raises(SupportMissing):
+        await engine.propose_expected_references(by=["task"])
+    await worked(engine, range(40), contexts)
+    proposal = await engine.propose_expected_references(by=["task"])
+    assert proposal.in_force is None
+    assert proposal.state_seq == engine.state_seq == 40
+    times = {cell.key: cell.time_s for cell in proposal.references.cells}
+    assert all(time is not None and 9.0 < time < 18.0 for time in times.values())
+    assert ("code",) in times
+    await engine.adopt_references(proposal.references)
+    again = await engine.propose_expected_references(by=["task"])
+    assert again.in_force == proposal.references.version
+    assert not again.worth_adopting
