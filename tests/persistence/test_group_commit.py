@@ -377,3 +377,17 @@ async def test_a_long_queue_on_one_decision_is_written_in_its_order(commits: Com
     assert all(isinstance(w, Written) for w in written)
     assert [w.row.revision for w in written[:12]] == list(range(12))
     assert [w.row.seq for w in written[:12]] == sorted(w.row.seq for w in written[:12])
+
+
+async def test_who_gave_up_listens_again(commits: Commits) -> None:
+    one = commits.writer.hand_in(decision(0))
+    first, second = one.listen(), one.listen()
+    first.cancel()
+    assert (await second).decision == decision(0)
+    assert one.ended
+    assert (await one.listen()) == second.result()
+    poison = commits.writer.hand_in(decision(1)._replace(mode="\x00"))
+    for _ in range(2):  # while it is on its way, and afterwards
+        with pytest.raises(DatabaseRefused):
+            await poison.listen()
+    assert first.cancelled()

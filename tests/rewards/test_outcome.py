@@ -134,3 +134,19 @@ def test_round_trips_keep_everything(outcome: Outcome) -> None:
     assert again == outcome
     assert again.digest == outcome.digest
     assert pickle.loads(pickle.dumps(outcome)) == outcome
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        Outcome(success=False, timed_out=False, retries=0, duration_s=0.0),
+        Outcome(success=True, timed_out=True, tokens=3, model="m", cost=-0.0),
+        Outcome(success=True, error_codes=("b", "a", "b")),
+        Outcome(success=False, validation_results=[ValidationResult(name="v", passed=False, score=0.5)]),
+    ],
+)
+def test_the_document_is_the_models_own(outcome: Outcome) -> None:
+    own = outcome.model_dump(mode="json", exclude_defaults=True)
+    assert outcome.to_dict() == own
+    assert list(outcome.to_dict()) == list(own)
+    assert {type(value) for value in outcome.to_dict().values()} == {type(value) for value in own.values()}
