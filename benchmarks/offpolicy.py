@@ -1,6 +1,7 @@
 """Off-policy estimation: which estimator errs least, and how long ten million rows take.
 
-    python -m benchmarks.offpolicy [--data FOLDER] [--replications R] [--log-rows L] [--world W] [--blind]
+    python -m benchmarks.offpolicy [--data FOLDER] [--replications R] [--log-rows L] [--world W]
+        [--model M] [--blind]
 
 First 10,000,000 rows (``--rows``) in batches of 100,000, made on the way: time and peak memory.
 
@@ -38,6 +39,7 @@ from nyx_learning.simulation.offpolicy import (
     evaluate,
     overlay,
 )
+from nyx_learning.simulation.offpolicy.models import Model
 from nyx_learning.simulation.worlds import History, Orchestration, World
 
 Floats = npt.NDArray[np.float64]
@@ -103,7 +105,9 @@ class Setting:
         )
 
 
-def errors(world: World, replications: int, rows: int, *, blind: bool) -> tuple[Setting, dict[str, Floats]]:
+def errors(
+    world: World, replications: int, rows: int, *, blind: bool, model: Model = "linear"
+) -> tuple[Setting, dict[str, Floats]]:
     """Errors (R,) of every estimator."""
     setting = Setting(world, rows)
     found: dict[str, list[float]] = {name: [] for name in ESTIMATORS}
@@ -112,15 +116,17 @@ def errors(world: World, replications: int, rows: int, *, blind: bool) -> tuple[
         target = setting.target[np.asarray(log.cell)]
         if blind:
             log = replace(log, cell=None, cells=(), features=None)
-        settings = Settings(model="cells" if blind else "linear", seed=seed)
+        settings = Settings(model="cells" if blind else model, seed=seed)
         for name, one in evaluate(overlay(log, target), ESTIMATORS, POINT, settings).items():
             found[name].append(one.value - setting.value)
     return setting, {name: np.array(values) for name, values in found.items()}
 
 
-def row(name: str, world: World, replications: int, rows: int, *, blind: bool) -> str:
+def row(
+    name: str, world: World, replications: int, rows: int, *, blind: bool, model: Model = "linear"
+) -> str:
     """One line of the table."""
-    setting, found = errors(world, replications, rows, blind=blind)
+    setting, found = errors(world, replications, rows, blind=blind, model=model)
     squares = {key: values**2 for key, values in found.items()}
     rms = {key: float(np.sqrt(values.mean())) for key, values in squares.items()}
     gains = [squares[rival] - squares["dr"] for rival in ("ips", "dm")]
@@ -171,6 +177,7 @@ def main() -> None:
     parser.add_argument("--log-rows", type=int, default=2000)
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--world", default="")
+    parser.add_argument("--model", choices=("linear", "cells", "auto"), default="linear")
     parser.add_argument("--blind", action="store_true", help="a reward model that does not see contexts")
     options = parser.parse_args()
     # Before the tables: the peak is that of the process.
@@ -192,7 +199,9 @@ def main() -> None:
         except FileNotFoundError as absent:
             print(f"| {name}: left out, {Path(absent.filename).name} is absent |")
             continue
-        line = row(name, world, options.replications, options.log_rows, blind=options.blind)
+        line = row(
+            name, world, options.replications, options.log_rows, blind=options.blind, model=options.model
+        )
         print(line, flush=True)
 
 

@@ -96,7 +96,7 @@ def curve(lines: Sequence[tuple[str, str, Sequence[tuple[float, float]]]], title
         ends.append(place)
         parts.append(_text(across(listed[-1][0]) + 8.0, place + 4.0, name, "name", "start", tone))
     parts += [
-        _text(across(tick), top + height + 20.0, f"{tick:,.0f}", "small")
+        _text(across(tick), top + height + 20.0, _rows(tick), "small")
         for tick in _axis([0.0, furthest])[2]
         if 0.0 <= tick <= furthest
     ]
@@ -130,6 +130,11 @@ class _Scale:
 
     def __call__(self, value: float) -> float:
         return self._first + (value - self._least) * self._slope
+
+
+def _rows(count: float) -> str:
+    """A number of rows, short enough to stand beside others."""
+    return f"{count / 1e6:g} M" if count >= 1e6 else f"{count:,.0f}"
 
 
 def _axis(numbers: Sequence[float]) -> tuple[float, float, list[float]]:

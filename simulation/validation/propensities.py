@@ -14,17 +14,44 @@ from ...bandit.policies.catalog import CATALOG
 from ...features import ONE
 from .check import Check, Effort, Finding, Status
 from .definitions import DEFINITIONS, Situation
-from .judging import misfit
+from .judging import Floats, misfit
 from .regret import SEED
 from .states import Step, catalog_policy, learn, spec_of
 
-__all__ = ["ALARM", "Calibration", "Exactness", "propensities"]
+__all__ = ["Calibration", "Exactness", "calibration", "propensities"]
 
 _WORLD = "4 arms, 2 features"
 _FLOOR = 0.1
 ALARM = 1e-4
 """False-alarm probability of each test."""
 _TOLERANCE = 5e-9  # units of 2⁻³² that rounding hands out, and float algebra in another order
+
+
+def calibration(
+    policy: str, world: str, deviation: Floats, covariance: Floats, broken: str, size: int
+) -> Finding:
+    """Judge what was drawn against what was logged: a sum of martingale differences and its covariance.
+
+    broken : what was wrong with single decisions, in words; empty for nothing.
+    """
+    statistic, freedom, chance = misfit(deviation, covariance)
+    note = f"p = {chance:.3g}, {freedom} degrees of freedom"
+    return Finding(
+        "calibration",
+        policy,
+        world,
+        "chi2 drawn vs logged",
+        "fail" if broken or chance < ALARM else "pass",
+        statistic,
+        None,
+        float(chi2.isf(ALARM, max(freedom, 1))),
+        f"exceeded with probability {ALARM:g}",
+        "chi2 test at 1e-4",
+        ALARM if freedom else 0.0,
+        "martingale central limit theorem",
+        size,
+        f"{broken}; {note}" if broken else note,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,26 +88,8 @@ class Calibration:
             deviation[decision.arm] += 1.0
             deviation -= p
             covariance += np.diag(p) - np.outer(p, p)
-        statistic, freedom, chance = misfit(deviation, covariance)
-        note = f"p = {chance:.3g}, {freedom} degrees of freedom"
-        if broken:
-            note = f"{broken} decisions whose propensity is not their pmf's; {note}"
-        return Finding(
-            self.kind,
-            self.policy,
-            _WORLD,
-            "chi2 drawn vs logged",
-            "fail" if broken or chance < ALARM else "pass",
-            statistic,
-            None,
-            float(chi2.isf(ALARM, max(freedom, 1))),
-            f"exceeded with probability {ALARM:g}",
-            "chi2 test at 1e-4",
-            ALARM if freedom else 0.0,
-            "martingale central limit theorem",
-            size,
-            note,
-        )
+        said = f"{broken} decisions whose propensity is not their pmf's" if broken else ""
+        return calibration(self.policy, _WORLD, deviation, covariance, said, size)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.stats import chi2
 
 from ...bandit import BanditSpec, Learner, PolicySpec, Range, Strategy
 from ...bandit.choice import TOTAL
@@ -14,8 +13,8 @@ from ...bandit.decision import Stage, product
 from ...features import ONE
 from ..streams import Stream
 from .check import Check, Effort, Finding
-from .judging import Floats, misfit
-from .propensities import ALARM
+from .judging import Floats
+from .propensities import calibration
 from .regret import SEED
 
 __all__ = ["StagedCalibration", "staged"]
@@ -58,26 +57,8 @@ class StagedCalibration:
             place = decision.parameters.get("share", 0.2)
             worth = 0.2 + 0.6 * float(place) if isinstance(place, float) else 0.4
             learner.absorb(decision, ONE * int(luck[t] < worth * ONE), learner.sums.seq + 1)
-        statistic, freedom, chance = misfit(deviation, covariance)
-        note = f"p = {chance:.3g}, {freedom} degrees of freedom"
-        if broken:
-            note = f"{broken} propensities are not the product of their stages; {note}"
-        return Finding(
-            self.kind,
-            f"{self.policy}, staged",
-            _WORLD,
-            "chi2 drawn vs logged",
-            "fail" if broken or chance < ALARM else "pass",
-            statistic,
-            None,
-            float(chi2.isf(ALARM, max(freedom, 1))),
-            f"exceeded with probability {ALARM:g}",
-            "chi2 test at 1e-4",
-            ALARM if freedom else 0.0,
-            "martingale central limit theorem",
-            size,
-            note,
-        )
+        said = f"{broken} propensities are not the product of their stages" if broken else ""
+        return calibration(f"{self.policy}, staged", _WORLD, deviation, covariance, said, size)
 
 
 def _spec(policy: str) -> BanditSpec:
