@@ -199,9 +199,8 @@ def main() -> None:
         except FileNotFoundError as absent:
             print(f"| {name}: left out, {Path(absent.filename).name} is absent |")
             continue
-        line = row(
-            name, world, options.replications, options.log_rows, blind=options.blind, model=options.model
-        )
+        runs, rows = options.replications, options.log_rows
+        line = row(name, world, runs, rows, blind=options.blind, model=options.model)
         print(line, flush=True)
 
 
