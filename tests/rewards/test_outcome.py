@@ -142,7 +142,7 @@ def test_round_trips_keep_everything(outcome: Outcome) -> None:
         Outcome(success=False, timed_out=False, retries=0, duration_s=0.0),
         Outcome(success=True, timed_out=True, tokens=3, model="m", cost=-0.0),
         Outcome(success=True, error_codes=("b", "a", "b")),
-        Outcome(success=False, validation_results=[ValidationResult(name="v", passed=False, score=0.5)]),
+        Outcome(success=False, validation_results=(ValidationResult(name="v", passed=False, score=0.5),)),
     ],
 )
 def test_the_document_is_the_models_own(outcome: Outcome) -> None:
