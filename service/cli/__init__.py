@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -22,6 +23,7 @@ from .output import print_error, print_json
 __all__ = ["main"]
 
 _INTERRUPTED, _PIPE_CLOSED = 130, 141
+_PASSWORD = re.compile(r"(\w+://[^\s:@/]*:)\S*@")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,6 +65,7 @@ class _Parser(argparse.ArgumentParser):
     """Wrong usage is an error of four parts, like all bad input."""
 
     def error(self, message: str) -> NoReturn:
+        message = _PASSWORD.sub(r"\1…@", message)  # of a DSN in a wrong place
         raise InputInvalid(
             f"wrong usage: {message}",
             expected=" ".join(self.format_usage().removeprefix("usage: ").split()),

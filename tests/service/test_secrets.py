@@ -1,5 +1,6 @@
 """A password in the DSN is told nowhere: in no error, log, report or file, however the call fails."""
 
+import argparse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from nyx_learning import BanditSpec
 from nyx_learning.errors import NyxError
 from nyx_learning.service.cli import main
+from nyx_learning.service.cli.commands import COMMANDS, load
 
 Contexts = Callable[[int], dict[str, Any]]
 SECRET = "hunter2"  # noqa: S105 (what must never be shown)
@@ -54,18 +56,44 @@ async def test_an_engine_without_its_database(
         assert SECRET not in text
 
 
+REACHING = [
+    ["verify"],
+    ["doctor"],
+    ["export", "never.jsonl"],
+    ["import", "log.jsonl"],
+    ["evaluate", "--policy", "uniform", "--holdout"],
+    ["reprice", "--weights", "weights.json"],
+    ["migrate"],
+    ["retention", "--older-than", "90d"],
+    ["override", "list"],
+]
+STAYING = {"demo", "serve"}
+"""These go on without their database, as the engine above does."""
+
+
+def test_every_command_that_takes_a_dsn_is_tried() -> None:
+    taking = set()
+    for name in COMMANDS:
+        parser = argparse.ArgumentParser()
+        load(name).add_arguments(parser)
+        if "--dsn" in parser.format_help():
+            taking.add(name)
+    assert taking - STAYING == {command[0] for command in REACHING}
+
+
 @pytest.mark.parametrize(
-    "command",
-    [
-        ["verify"],
-        ["doctor"],
-        ["export", "never.jsonl"],
-        ["reprice", "--weights", "weights.json"],
-        ["migrate"],
-        ["retention", "--older-than", "90d"],
-    ],
-    ids=lambda command: command[0],
+    "arguments",
+    [["verify", AWAY], ["doctor", "--dns", AWAY], [AWAY], ["verify", "--bandit", "x", f"--dsm={AWAY}"]],
+    ids=["no_option", "misspelt", "alone", "equals"],
 )
+def test_a_dsn_in_a_wrong_place(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    for form in ([], ["--json"]):
+        assert main([*arguments, *form]) == 2
+        said = capsys.readouterr()
+        assert SECRET not in said.out + said.err
+
+
+@pytest.mark.parametrize("command", REACHING, ids=lambda command: command[0])
 @pytest.mark.parametrize("where", ["argument", "environment"])
 def test_commands_that_cannot_reach_it(
     command: list[str],
@@ -77,6 +105,7 @@ def test_commands_that_cannot_reach_it(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "weights.json").write_text('{"success": 1.0}')
+    (tmp_path / "log.jsonl").write_text('{"decision_id": "a"}\n')
     if where == "environment":
         monkeypatch.setenv("NYX_DATABASE_URL", AWAY)
     code = main([*command, *(["--dsn", AWAY] if where == "argument" else []), "--json"])
