@@ -89,7 +89,7 @@ async def _fill(dsn: str, policy: str, options: Any) -> None:
         for first in range(begin, min(begin + _BATCH, options.decisions), options.together):
             known = [
                 bandit.select_arm(
-                    {"task": ("code", "text", "data")[i % 3], "size": i % 97 / 10},
+                    {"task": ("code", "text", "data")[i % 3], "size": i * 7919 % 100_003 / 10_000},
                     f"d{i:09d}",
                     time=1.7e9 + i,
                 )

@@ -15,7 +15,7 @@ from .base_check import checked_base, checked_keys
 from .log_walk import Base, Found, Section, StoredSums
 from .verify_walk import walk_section
 
-__all__ = ["Overview", "concluded", "overview", "verify_log"]
+__all__ = ["Overview", "concluded", "overview", "read_specs", "verify_log"]
 
 
 async def verify_log(store: Store, *, by_columns: bool = True) -> VerifyReport:
@@ -63,14 +63,14 @@ class Overview:
 
     @property
     def dense(self) -> bool:
-        """True where the numbers can be 1 … last without a gap, and no decision knew a higher one."""
-        return self.base.seq == 0 and self.rows == self.last == self.highest >= self.furthest
+        """True where the numbers can go up to the last without a gap, and no decision knew a higher one."""
+        return self.base.seq + self.rows == self.last == self.highest >= self.furthest
 
 
 async def overview(store: Store, connection: Connection) -> Overview:
     """Look at what is cheap to see, in the caller's transaction."""
     found = Found()
-    specs = _read_specs(await store.raw_specs(connection), found)
+    specs = read_specs(await store.raw_specs(connection), found)
     sums = [(spec, *await store.sums.read(connection, spec)) for spec in _encodings(specs)]
     base = await checked_base(store, connection, found)
     await checked_keys(store, connection, found)
@@ -111,7 +111,8 @@ def concluded(seen: Overview, found: Found) -> VerifyReport:
     return VerifyReport(found.decisions, found.matched, found.rows, found.sums_match, first, found.imported)
 
 
-def _read_specs(documents: Mapping[str, str], found: Found) -> dict[str, BanditSpec]:
+def read_specs(documents: Mapping[str, str], found: Found) -> dict[str, BanditSpec]:
+    """The stored specs by their hash; one that is not what was written is noted in ``found``."""
     specs = {}
     for spec_hash, document in documents.items():
         try:

@@ -19,8 +19,8 @@ _MOST_ROWS = 1 << 30  # far below what the sums of an arm can hold
 
 def plain(walk: Walk) -> bool:
     """Tell whether no guardrail touches what is decided or learned, up to the next event."""
-    guards = getattr(walk.learner, "guards", None)
-    return guards is None or (guards.idle and guards.learns_all)
+    guards = walk.learner.guards
+    return guards.idle and guards.learns_all
 
 
 class PageFold:

@@ -19,17 +19,20 @@ from typing import Any
 from ..bandit import VerifyReport
 from ..errors import DatabaseUnavailable, InputInvalid
 from ..persistence.database import close_pool, connect, reaching
-from ..persistence.queries import query
+from ..persistence.queries import Connection, query
 from ..persistence.rows import spec_from
 from ..persistence.store import Store
-from .log_walk import Found, Section
+from .log_walk import Found, Section, StoredSums
 from .verification import Overview, concluded, overview, verify_log
+from .verify_walk import walk_section
 
 __all__ = ["BanditVerified", "verify_database", "verify_shared"]
 
-_WORTH_A_PROCESS = 60_000  # rows and decisions: a process takes a second or two to start
+_WORTH_A_PROCESS = 150_000  # rows and decisions: a process takes two seconds or three to start
 _MOST_WORKERS = 4
-_FOLD_ONLY = 0.25
+_START = 50_000
+"""Rows that are checked while another process starts."""
+_FOLD_ONLY = 0.15
 """Time of folding a row, as a share of the time of checking it with the decisions that belong to it."""
 _OUTPUT_BYTES = 1 << 20
 
@@ -82,47 +85,75 @@ async def verify_database(
 
 
 async def verify_shared(store: Store, dsn: str, workers: int) -> VerifyReport:
-    """``verify_log`` by several processes, where the log is long enough to be worth it."""
+    """``verify_log`` by several processes, this one among them, where the log is long enough."""
     async with store.snapshot() as connection:
         seen = await overview(store, connection)
-    share = min(workers, (seen.rows + seen.decisions) // _WORTH_A_PROCESS)
-    if share < 2 or seen.last < share or not seen.dense or seen.found.first is not None:
-        return await verify_log(store)
-    sections = _sections(seen.last, share)
-    tasks = [asyncio.create_task(_delegated(store.bandit, dsn, seen, section)) for section in sections]
+        share = min(workers, (seen.rows + seen.decisions) // _WORTH_A_PROCESS)
+        whole = share < 2 or seen.rows < share or not seen.dense or seen.found.first is not None
+        parts = [] if whole else await _by_sections(store, connection, dsn, seen, share)
+    found = Found()
+    for part in parts:
+        if part is None:
+            whole = True
+        else:
+            found.join(part)
+    return await verify_log(store) if whole else concluded(seen, found)
+
+
+async def _by_sections(
+    store: Store, connection: Connection, dsn: str, seen: Overview, share: int
+) -> list[Found | None]:
+    """What was found in each section; None where retention dropped rows meanwhile."""
+    own, *others = _sections(seen.last, share, seen.base.seq)
+    tasks = [asyncio.create_task(_delegated(store.bandit, dsn, seen, section)) for section in others]
     try:
-        parts = await asyncio.gather(*tasks)
+        first = await walk_section(connection, store.bandit, seen.specs, own, _due(seen, own), seen.base)
+        return [first, *await asyncio.gather(*tasks)]
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
-    found = Found()
-    for part in parts:
-        found.join(part)
-    return concluded(seen, found)
 
 
-def _sections(last: int, share: int) -> list[Section]:
-    """Sections that take about the same time: later ones are shorter, because they fold what is before."""
-    # With length 1 for the last section's time T: from the end, length of section i = T − fold · begin of i.
-    lengths: list[float] = []
-    begin = 0.0
-    for _ in range(share):
-        lengths.append(1.0 - _FOLD_ONLY * begin)
-        begin += lengths[-1]
-    ends = [round(last * sum(lengths[: i + 1]) / begin) for i in range(share)]
-    starts = [0, *ends[:-1]]
-    return [Section(a + 1, b, b if b == last else b - 1) for a, b in zip(starts, ends, strict=True)]
+def _due(seen: Overview, section: Section) -> list[StoredSums]:
+    """The sums that a section is to compare."""
+    return [sums for sums in seen.sums if sums[1] <= section.last]
 
 
-async def _delegated(bandit: str, dsn: str, seen: Overview, section: Section) -> Found:
-    """Have a process check a section; it ends with this one."""
+def _sections(last: int, share: int, base: int = 0) -> list[Section]:
+    """Sections of the rows behind ``base`` that take about the same time, the first one for this process.
+
+    Later ones are shorter: they fold what is before, and their process has to start.
+    """
+    rows = last - base
+    start = min(_START, rows / (2 * share))
+    # The first takes the time T; from then on, length of section i = T − start − fold · begin of i. Each is
+    # a·T − b, with a and b that follow from the ones before.
+    lengths, a, b = [(1.0, 0.0)], 1.0, 0.0
+    for _ in range(share - 1):
+        lengths.append((1.0 - _FOLD_ONLY * a, start - _FOLD_ONLY * b))
+        a, b = a + lengths[-1][0], b + lengths[-1][1]
+    time = (rows + b) / a
+    ends, end = [], float(base)
+    for times, less in lengths:
+        end += times * time - less
+        ends.append(round(end))
+    starts = [base, *ends[:-1]]
+    return [
+        Section(first + 1, end, end if end == last else end - 1)
+        for first, end in zip(starts, ends, strict=True)
+    ]
+
+
+async def _delegated(bandit: str, dsn: str, seen: Overview, section: Section) -> Found | None:
+    """Have a process check a section; it ends with this one. None where it sees another base of the log."""
     # The sums go along: those in the database may be newer by now.
     order = {
         "dsn": dsn,
         "bandit": bandit,
         "section": asdict(section),
-        "sums": [[spec.spec_hash, seq, blocks] for spec, seq, blocks in seen.sums if seq <= section.last],
+        "base": seen.base.seq,
+        "sums": [[spec.spec_hash, seq, blocks] for spec, seq, blocks in _due(seen, section)],
     }
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -147,6 +178,8 @@ async def _delegated(bandit: str, dsn: str, seen: Overview, section: Section) ->
             fix="verify again; with --workers 1 all is done in this process",
         )
     answer = json.loads(said)
+    if answer is None:
+        return None
     first = answer.pop("first")
     return Found(**answer, first=None if first is None else tuple(first))
 

@@ -3,6 +3,7 @@
 
 import json
 import random
+import time as clock
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from nyx_learning.bandit import VerifyReport
 from nyx_learning.canonical import hashed
 from nyx_learning.errors import NyxError
 from nyx_learning.persistence.queries import query
+from nyx_learning.persistence.retention import retain
 from nyx_learning.persistence.rows import decision_from
 from nyx_learning.persistence.store import Store
 from nyx_learning.persistence.wire import copied
@@ -37,6 +39,7 @@ from nyx_learning.service.spelling import Recipe, float_texts, spell
 from nyx_learning.service.verification import verify_log
 from nyx_learning.service.verify_columns import DECISION, LOG
 from nyx_learning.service.verify_rows import Seen
+from nyx_learning.service.verifying import verify_database
 
 Contexts = Callable[[int], dict[str, Any]]
 
@@ -412,3 +415,31 @@ async def test_new_epochs_and_prices_are_told_alike(
         if i == 20:
             await engine.adopt_references(await engine.propose_references(min_n=2))
     assert (await same(database_dsn, priced)).ok
+
+
+async def test_behind_a_retention_processes_share_the_work(
+    open_engine: Any,
+    spec: BanditSpec,
+    contexts: Contexts,
+    database_dsn: str,
+    sql: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = await open_engine(spec)
+    for i in range(60):
+        if i == 20:
+            cut = clock.time()
+        decision = await engine.select_arm(contexts(i), f"wf-{i}")
+        await engine.update_reward(decision, reward=i % 8 / 8)
+    store, age = engine._store, 90 * 86_400.0
+    (told,) = await retain([store], age, now=cut + age)
+    assert told.base_seq == 20
+    monkeypatch.setattr("nyx_learning.service.verifying._WORTH_A_PROCESS", 10)
+    for statement in ("SELECT 1", "UPDATE nyx.log SET units = 9 WHERE seq IN (33, 58)"):
+        await sql("SET session_replication_role = replica")
+        await sql(statement)
+        (alone,) = await verify_database(database_dsn, workers=1)
+        (shared,) = await verify_database(database_dsn, workers=2)
+        assert shared.report == alone.report
+        assert shared.report.ok == (statement == "SELECT 1")
+    assert "log row 33 " in (alone.report.first_divergence or "")
