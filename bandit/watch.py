@@ -197,6 +197,7 @@ class Watch:
         DocumentInvalid : it is damaged, or of another spec; nothing has changed.
         """
         try:
+            document = {"anomaly": {}, "alerts": [], **document}  # older progress does not name them
             seq, epochs = document["seq"], list(document["epochs"])
             waiting = set(document["waiting"])
             starts = {

@@ -114,7 +114,9 @@ class Monitoring:
         """Tell of events that were appended."""
         self.appended += len(events)
         for event in events:
-            _LOG.warning("bandit '%s': %s", self._spec.name, event.describe())
+            held = event.consequence.get("alert") == "held back"
+            level = logging.INFO if held else logging.WARNING
+            _LOG.log(level, "bandit '%s': %s", self._spec.name, event.describe())
         if events:
             await self._learned()
 

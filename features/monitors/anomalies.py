@@ -5,7 +5,7 @@
     retries                  negative binomial    tail of the count, given its expected value
     errors                   binomial             failures among the last 9, given their expected rate
 
-The z of each is that of a normal that is as rare. An incident of a metric begins where z >= 3.5, and lasts as
+The z of each is that of a normal that is as rare. An incident of a metric begins where z >= 3.9, and lasts as
 long as every 20 rows bring another z >= 3: so each is told once. What one row in fifty
 does is not odd.
 """
@@ -99,6 +99,7 @@ class AnomalyMonitor:
     def _clear(self) -> None:
         self._rows: list[Row] = []
         self._tracks: dict[str, _Numeric | _Retries | _Errors] = {}
+        self._tails: dict[str, tuple[float, int]] = {}  # of each metric: how far its good tail reaches, rows
         self._told: dict[str, int] = {}
         self._count = 0
 
@@ -120,7 +121,7 @@ class AnomalyMonitor:
             track = self._tracks.get(name)
             if track is None:
                 track = self._tracks[name] = _track(name, p)
-            z = track.add(x, float(value))
+            z = track.add(x, float(value), self._tails)
             if z < WARN_Z:
                 continue
             quiet = self._count - self._told.get(name, -_QUIET_ROWS) > _QUIET_ROWS
@@ -168,14 +169,21 @@ class _Numeric:
         self._out = np.zeros(residuals.OUT)
         self._value, self._inverse = 0.0, TAIL_PRIOR
 
-    def add(self, x: Any, value: float) -> float:
+    def add(self, x: Any, value: float, reaches: dict[str, tuple[float, int]]) -> float:
         out = self._out
         self._step(*self._state, x, scaled(self._name, value), _LEAST[self._name], out)
         judged, _, _, _, scale, reach, beyond, rank = out.tolist()
         self._value = value
-        if not judged or beyond < WARN_Z * scale or rank > max(_FEW, _COMMON * float(self._state[7][1])):
+        if not judged:
             return 0.0
-        self._inverse = tails.degrees(reach, int(self._state[7][1]), TAIL_PRIOR, TAIL_ROWS)
+        rows = int(self._state[7][1])
+        reaches[self._name] = reach, rows
+        if beyond < WARN_Z * scale or rank > max(_FEW, _COMMON * rows):
+            return 0.0
+        # The metrics of one kind of work have tails alike: together they tell sooner how heavy these are.
+        total = sum(n for _, n in reaches.values())
+        pooled = sum(n * one for one, n in reaches.values()) / total
+        self._inverse = tails.degrees(pooled, total, TAIL_PRIOR, TAIL_ROWS)
         return tails.student_z(beyond, scale, self._inverse)
 
     def told(self) -> tuple[float, Expected]:
@@ -193,7 +201,7 @@ class _Retries:
         self._squares = 20.0 * COUNT_DISPERSION
         self._count, self._mean, self._spread = 0, 0.0, COUNT_DISPERSION
 
-    def add(self, x: Any, value: float) -> float:
+    def add(self, x: Any, value: float, _: dict[str, tuple[float, int]]) -> float:
         level = self._level
         expected, leverage = self._kernels.expect(level.precision, level.theta, x, level.gain)
         mean = max(0.05, expected if level.rows else value)
@@ -224,7 +232,7 @@ class _Errors:
         self._failed: list[float] = []
         self._chances: list[float] = []
 
-    def add(self, x: Any, value: float) -> float:
+    def add(self, x: Any, value: float, _: dict[str, tuple[float, int]]) -> float:
         failed = 1.0 if value > 0.0 else 0.0
         level = self._level
         expected, leverage = self._kernels.expect(level.precision, level.theta, x, level.gain)

