@@ -1,5 +1,6 @@
 """How many statements a commit sends, beside BEGIN and COMMIT, however many decisions it carries."""
 
+import asyncio
 import time as clock
 from typing import Any
 
@@ -35,6 +36,7 @@ async def test_statements_of_a_commit(database_dsn: str) -> None:
             decisions[key] = learner.choose(clean, phi, key, None, time=clock.time(), mode="normal")
         sent.clear()
         await store.commit(Batch(decisions, {}, {}))
+        await asyncio.sleep(0)  # the logger is told by the event loop
         assert not attempt or sent == [query("insert_decisions")]
         told = Reported(None, 0.5, None, "", "", None)
         rows = {
@@ -44,6 +46,7 @@ async def test_statements_of_a_commit(database_dsn: str) -> None:
         sent.clear()
         batch = Batch({}, rows, decisions)
         await store.commit(batch)
+        await asyncio.sleep(0)
         assert len(batch.appended) == size
         names = ["append_next"]  # it knows where the log ends
         if attempt < 2:
