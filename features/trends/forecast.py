@@ -27,7 +27,7 @@ FEWEST = 8
 _LONGEST = 366
 _PAST = 200
 _MODEL_ERRORS = 20.0  # errors that the model's own quantile counts for
-_SURE = 0.975
+_SURE = 0.75
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,9 +35,9 @@ class Forecast:
     """Level and change of a series now, and its next buckets.
 
     level, level_low, level_high : of the newest bucket, without its noise. change, change_low, change_high :
-    expected change a bucket. direction : "rising" or "falling" where that has a probability of at least .975,
-    else "steady". mean, low, high (H,) : the next buckets' means with their intervals. coverage : of all
-    intervals, as stated. buckets : with values.
+    expected change a bucket. direction : "rising" or "falling" where that has a probability of at least .75,
+    else "steady"; a level that merely wanders hardly ever reaches .6. mean, low, high (H,) : means of the
+    next buckets with their intervals. coverage : of all intervals, as stated. buckets : with values.
     """
 
     level: float

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,8 @@ _WANTED = 120  # buckets that a width shall give, at most
 _ROWS_OF_A_BUCKET = 3.0
 
 
-class Series(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class Series:
     """Means of buckets: ``start`` of the first in seconds, ``width_s`` of each, ``mean`` and ``count`` (T,).
 
     A bucket without values has the count 0 and the mean NaN.

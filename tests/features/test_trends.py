@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -84,7 +85,7 @@ def test_a_random_walk_is_no_trend_and_its_intervals_grow() -> None:
 
 def test_coverage_on_series_of_several_kinds() -> None:
     """Stated .9; 25 series of each kind, 8 steps."""
-    kinds = {
+    kinds: dict[str, Callable[[int], Any]] = {
         "noise": lambda s: noise(88, s),
         "walk": lambda s: np.cumsum(noise(88, s)),
         "line": lambda s: 0.2 * np.arange(88) + noise(88, s),

@@ -17,7 +17,7 @@ async def test_trends_of_the_log(
     engine = await open_engine(spec)
     for i in range(12):
         decision = await engine.select_arm(contexts(i), f"wf-{i}")
-        tokens = {} if i % 2 else {"input_tokens": 100, "output_tokens": 20}
+        tokens: dict[str, Any] = {} if i % 2 else {"input_tokens": 100, "output_tokens": 20}
         await engine.update_reward(decision, Outcome(success=True, duration_s=2.0 + i, **tokens))
     before = await sql("SELECT seq, digest FROM nyx.log ORDER BY seq")
     asked = ["reward", "duration_s", "tokens", "cost"]
