@@ -129,7 +129,7 @@ def test_foreign_texts_are_refused(bandit: Bandit, four_parts: Callable[..., Non
         refused(foreign, four_parts, "not the document of a bandit")
 
 
-@pytest.mark.parametrize("version", [4, 0, -1, "1", 1.0, True, None])
+@pytest.mark.parametrize("version", [5, 0, -1, "1", 1.0, True, None])
 def test_other_versions_are_refused(version: Any, bandit: Bandit, four_parts: Callable[..., None]) -> None:
     document = {**json.loads(bandit.to_json()), "version": version}
     refused(json.dumps(document), four_parts, "another version")
