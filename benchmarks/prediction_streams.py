@@ -106,7 +106,7 @@ def recorded(path: Path, order: str) -> tuple[list[Execution], int]:
     encoder = Encoder(ContextSchema(task=Categorical(tasks)))
     table.sort(key=lambda row: (row["submission"], row["trial_no"], row["task"]))
     if order == "mixed":
-        np.random.default_rng(1).shuffle(table)  # type: ignore[arg-type]
+        np.random.default_rng(1).shuffle(table)
     found = []
     for row in table:
         x = np.array(encoder.encode({"task": row["task"]})[1]) / ONE

@@ -24,6 +24,7 @@ from benchmarks.prediction_streams import RECORDED, SCHEMA, Execution, Scenario,
 from nyx_learning import BanditSpec, Strategy
 from nyx_learning.bandit.expecting import Expectations
 from nyx_learning.bandit.log import RewardRow
+from nyx_learning.features import Value
 from nyx_learning.features.expectations import AmountModel, SuccessModel
 
 Floats = npt.NDArray[np.float64]
@@ -117,8 +118,8 @@ def _river() -> Callable[[Execution], tuple[float, float]]:
     from river.linear_model import BayesianLinearRegression, LogisticRegression  # noqa: PLC0415 (seconds)
     from river.optim import AdaGrad  # noqa: PLC0415
 
-    linear: Any = BayesianLinearRegression(alpha=1, beta=6)  # type: ignore[no-untyped-call]
-    logistic: Any = LogisticRegression(AdaGrad(0.1), l2=0.003)  # type: ignore[no-untyped-call]
+    linear: Any = BayesianLinearRegression(alpha=1, beta=6)
+    logistic: Any = LogisticRegression(AdaGrad(0.1), l2=0.003)
 
     def step(e: Execution) -> tuple[float, float]:
         row = {f"x{j}": float(v) for j, v in enumerate(e.x) if v}
@@ -222,7 +223,12 @@ def _recorded() -> None:
 def _cost() -> None:
     spec = BanditSpec("cost", [Strategy(f"arm-{i}") for i in range(4)], SCHEMA)
     known, times, asking = Expectations(spec), [], []
-    context = {"task_type": "coding", "complexity": "simple", "input_tokens": 900, "urgent": False}
+    context: dict[str, Value] = {
+        "task_type": "coding",
+        "complexity": "simple",
+        "input_tokens": 900,
+        "urgent": False,
+    }
     for seq, e in enumerate(stream(1, 2000), start=1):
         phi = tuple(round(v * 65536) for v in e.x)
         outcome = {"success": e.success, "duration_s": math.exp(e.log_duration), "cost": 0.01}
