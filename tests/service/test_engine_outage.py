@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -131,7 +132,7 @@ async def test_a_server_that_does_not_answer(
     open_engine: Any, own: BanditSpec, contexts: Contexts, home: Path, server: list[EmbeddedServer]
 ) -> None:
     """SIGSTOP: no error ever comes. The first decision waits for its deadline, the next ones do not."""
-    engine = await open_engine(own, server[0].dsn, deadline_s=0.05, patience_s=0.2)
+    engine = await open_engine(own, server[0].dsn, deadline_s=2.0, patience_s=0.2)
     warm = await engine.select_arm(contexts(0), "warm")
     async with frozen(home):
         took = []
@@ -141,8 +142,8 @@ async def test_a_server_that_does_not_answer(
             decisions.append(await engine.select_arm(contexts(i), f"wf-{i}"))
             took.append(time.perf_counter() - began)
         assert {d.mode for d in decisions} == {"spooled"}
-        assert took[0] > 0.045
-        assert sorted(took)[-2] < 0.045  # a busy machine may hold up one
+        assert took[0] > 1.9
+        assert statistics.median(took[1:]) < 1.0  # far below a deadline, however busy the machine is
         again = await asyncio.gather(*(engine.select_arm(contexts(i), f"wf-{i}") for i in range(20)))
         assert again == decisions
         assert (await engine.update_reward(warm, reward=0.5)).state == "spooled"
