@@ -489,9 +489,7 @@ class LearningEngine:
         InputInvalid : an unknown metric, or a number out of its domain; the log is not read.
         """
         self._check_open()
-        return await analyze_performance_trends(
-            self._store, time_window, metrics, bucket_s, steps, coverage
-        )
+        return await analyze_performance_trends(self._store, time_window, metrics, bucket_s, steps, coverage)
 
     async def reprice(self, spec: RewardSpec, *, by: Sequence[str] | None = None) -> Repricing:
         """Read every stored reward under other weights, means, profiles and gates; changes nothing.

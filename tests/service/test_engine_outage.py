@@ -115,7 +115,7 @@ async def test_a_caller_that_never_waits_does_not_keep_the_engine_from_the_datab
     await engine.select_arm(contexts(0), "before")
     await asyncio.to_thread(server[0].close)
     coming = asyncio.create_task(asyncio.to_thread(start, home, durable=False))
-    modes = []
+    modes: list[str] = []
     deadline = time.monotonic() + 30.0  # a loop that is kept busy would not see to a timeout
     while modes[-1:] != ["normal"] and time.monotonic() < deadline:
         i = len(modes)
