@@ -1,0 +1,113 @@
+"""What to expect, and what was odd: predictions, trends, monitors, anomalies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ...bandit.prediction import PerformancePrediction, WorkflowInput
+from ...features.monitors import Anomaly, BaselineMetrics, PerformanceMetrics, detect_performance_anomalies
+from ...persistence.database import reaching
+from ..anomalies import FoundAnomaly, list_anomalies, performance_baseline
+from ..monitoring import MonitoringStatus
+from .base import OpenParts
+
+if TYPE_CHECKING:
+    from ...features.trends import Trend
+
+__all__ = ["ExpectationCalls"]
+
+
+class ExpectationCalls(OpenParts):
+    """The engine's calls that read what was recorded; none of them changes anything."""
+
+    async def predict_workflow_performance(
+        self, workflow_input: WorkflowInput, proposed_strategy: str
+    ) -> PerformancePrediction:
+        """What an execution is expected to do: success, seconds and cost, each with an interval.
+
+        Learned from the newest 2,000 to 4,000 rows of the stored log, whoever wrote them: every process says
+        the same, and where little is known the intervals are wide and ``cold`` says so. Decides nothing and
+        stores nothing. See ``docs/how-to/predict.md``.
+
+        Parameters
+        ----------
+        workflow_input : a context of the spec's schema.
+        proposed_strategy : an arm id; or a strategy, which stands for its arms as they were used.
+
+        Raises
+        ------
+        ContextInvalid, ArmUnknown : bad input; the log is not read.
+        DatabaseUnavailable : the log cannot be read, and nothing was read before.
+        """
+        self._check_open()
+        return await self._predicting.predict(workflow_input, proposed_strategy)
+
+    async def analyze_performance_trends(
+        self,
+        time_window: float | None = None,
+        *,
+        metrics: Sequence[str] | None = None,
+        bucket_s: float | None = None,
+        steps: int = 24,
+        coverage: float = 0.9,
+    ) -> tuple[Trend, ...]:
+        """Level, trend and forecast of each metric, and whether it depends on the hour or the load.
+
+        Read from the newest 50,000 rows of the log, by the time of their reports; changes nothing. See
+        ``docs/how-to/trends.md``.
+
+        Parameters
+        ----------
+        time_window : seconds back from now; None: all of them. metrics : out of ``features.trends.METRICS``;
+            None: all. bucket_s : length of a bucket, by default what fits the rows. steps : buckets that are
+            forecast. coverage : of the intervals.
+
+        Raises
+        ------
+        InputInvalid : an unknown metric, or a number out of its domain; the log is not read.
+        """
+        self._check_open()
+        from ..trending import analyze_performance_trends  # noqa: PLC0415 - loads scipy.stats
+
+        return await analyze_performance_trends(self._store, time_window, metrics, bucket_s, steps, coverage)
+
+    async def monitoring(self) -> MonitoringStatus | None:
+        """How far the spec's monitors have come, in whichever process they run; None where it has none."""
+        self._check_open()
+        if self._parts.monitoring is None:
+            return None
+        with reaching():
+            return await self._parts.monitoring.status(self._parts.pool)
+
+    async def anomalies(
+        self, limit: int = 100, *, before: int | None = None, arm: str | None = None
+    ) -> list[FoundAnomaly]:
+        """The odd executions that the monitors found, the latest first: read from the log, whoever led.
+
+        ``before`` : only events below this number, to go on behind a page. ``arm`` : of this arm only (of
+        this strategy, where parameters are chosen in stages).
+
+        Raises
+        ------
+        InputInvalid : a limit that is no whole number from 1 to 100,000.
+        """
+        self._check_open()
+        return await list_anomalies(self._store, limit, before, arm)
+
+    async def performance_baseline(self, arm: str | None = None) -> BaselineMetrics:
+        """What the newest 1,000 reports, or those of one arm, let expect of a further execution."""
+        self._check_open()
+        return await performance_baseline(self._store, arm)
+
+    async def detect_performance_anomalies(
+        self, current_metrics: PerformanceMetrics, historical_baseline: BaselineMetrics | None = None
+    ) -> list[Anomaly]:
+        """What is odd about an execution beside a baseline (else ``performance_baseline()``), oddest first.
+
+        Writes nothing. Monitors also know the context, and follow levels that move.
+        """
+        self._check_open()
+        if historical_baseline is None:
+            historical_baseline = await self.performance_baseline()
+        return detect_performance_anomalies(current_metrics, historical_baseline)
