@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import DecisionUnknown, NyxError, RewardConflict
 from ..features import Value
@@ -20,11 +20,15 @@ from .guardrails.sentry import Sentry
 from .history import HistoryRow, Triple, read_history
 from .learner import Learner, checked_id, checked_time
 from .log import ABANDONMENT, EXPIRY, RETRACTION, LogRow, OtherRow, RewardRow
+from .prediction import PerformancePrediction, WorkflowInput
 from .reports import Reported, RewardStatus, draft_report, priced_report, receipt_of, status_of
 from .same import same_request
 from .settle import draft_of, ledger_of, settle
 from .spec import BanditSpec
 from .watch import Observation, Watch
+
+if TYPE_CHECKING:
+    from .expecting import Expectations
 
 __all__ = ["Bandit"]
 
@@ -66,6 +70,7 @@ class Bandit:
         """What monitors concluded and people ordered; in the same sequence."""
         self._watch = None if spec.monitors is None else Watch(spec)
         self._sentry = None if spec.guardrails is None else Sentry(spec)
+        self._known: Expectations | None = None
 
     @property
     def seq(self) -> int:
@@ -303,6 +308,32 @@ class Bandit:
         """Mean, sd and probability of each arm in a context, in the spec's order; changes nothing."""
         return self.learner.beliefs(context, eligible=eligible)
 
+    def predict_workflow_performance(
+        self, workflow_input: WorkflowInput, proposed_strategy: str
+    ) -> PerformancePrediction:
+        """What an execution is expected to do: success, seconds and cost, each with an interval.
+
+        Learned from the newest 2,000 to 4,000 rows of the ledger, as ``LearningEngine`` does from the log;
+        changes nothing that a decision depends on.
+
+        Parameters
+        ----------
+        workflow_input : a context of the spec's schema.
+        proposed_strategy : an arm id; or a strategy, which stands for its arms as they were used.
+
+        Raises
+        ------
+        ContextInvalid, ArmUnknown : not of this spec.
+        """
+        from .expecting import Expectations, window_start  # noqa: PLC0415 (loads the compiler)
+
+        first = window_start(self.seq)
+        if self._known is None or self._known.first != first:
+            self._known = Expectations(self.spec, first)
+        for row in self._log_after(self._known.seq):
+            self._known.absorb(row)
+        return self._known.predict_workflow_performance(workflow_input, proposed_strategy)
+
     def verify(self) -> VerifyReport:
         """Fold the ledger anew and re-derive every decision from what was known when it was made."""
         fresh = Learner(self.spec)
@@ -425,6 +456,18 @@ class Bandit:
                 decision, units = self.decisions[row.decision_id], reward_to_fixed(row.reward)
                 due += self._first_seen(watch, sentry, decision, units)
         return watch, sentry, f"row {due[0].cause}: its alarm is missing" if due else None
+
+    def _log_after(self, seq: int) -> Iterator[LogRow]:
+        """The rows behind row ``seq``, as a stored log has them."""
+        for row in document.in_sequence(self.receipts, self.rows, self.history, self.events):
+            if row.seq <= seq:
+                continue
+            if isinstance(row, HistoryRow):
+                yield OtherRow(row.seq)
+            elif isinstance(row, (RewardRow, EventRow)):
+                yield row
+            else:
+                yield self._history(row.decision_id)[0]
 
     def _history(self, key: str) -> list[RewardRow]:
         """The rows about a decision, the whole first report among them."""

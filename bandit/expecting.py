@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ArmUnknown, ContextInvalid, InputInvalid
+from ..errors import ArmUnknown, InputInvalid
 from ..features import ONE, Encoder, Value
 from ..features.expectations import AmountModel, SuccessModel
+from .contribution import first_contribution
 from .events import EventRow
 from .log import LogRow, RewardRow
 from .prediction import Expected, PerformancePrediction, mixed_amount, mixed_success, notes_on
@@ -158,18 +159,10 @@ class Expectations:
         return [(unit, np.concatenate([phi, z]))]
 
     def _learn(self, row: RewardRow, context: Mapping[str, Any] | None) -> None:
-        if row.units is None or row.taken is not None or row.outcome is None:
+        seen = first_contribution(row, context, self._spec, self._encoder)
+        if seen is None or row.outcome is None:
             return
-        try:
-            unit, arm = self._arms.locate(row.arm_id)
-            phi: Sequence[int] = row.phi
-            if row.encoding != self._spec.encoding:
-                own = self._encoder.encode(context or {})[1]
-                phi = [*own, *self._arms.encode(unit, arm.parameters)]
-        except (ArmUnknown, ContextInvalid):
-            return  # another spec's, which does not fit this one
-        if len(phi) != self._dimension:
-            return
+        unit, phi = seen
         x = np.array(phi, np.float64) / ONE
         slot = self._slots[unit]
         self._used[unit] += 1

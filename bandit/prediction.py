@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 from .. import ieee
 from ..features import Value
 from ..features.expectations import COVERAGE, AdaptiveScores, Chance, Outlook
+from ..features.monitors import BaselineMetrics
+from ..features.monitors.performance import Expected as Range
 
 __all__ = [
     "Expected",
@@ -74,6 +76,17 @@ class PerformancePrediction:
     def cold(self) -> bool:
         """Tell whether any of the three rests on too little."""
         return self.success.cold or self.duration_s.cold or self.cost.cold
+
+    def baseline(self, beside: BaselineMetrics | None = None) -> BaselineMetrics:
+        """What ``detect_performance_anomalies`` judges an execution by, where this was predicted of it.
+
+        Seconds and cost as predicted, unless cold; all else from ``beside``, else unknown.
+        """
+        found = BaselineMetrics({}, {}) if beside is None else beside
+        for name, told in (("duration_s", self.duration_s), ("cost", self.cost)):
+            if told.value is not None and told.low is not None and told.high is not None and not told.cold:
+                found = found.expecting(name, Range(told.value, told.low, told.high), told.scores)
+        return found
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON."""

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any, NamedTuple
 
-from ..errors import ArmUnknown, ContextInvalid, DocumentInvalid, InputInvalid, shown
+from ..errors import DocumentInvalid, InputInvalid, shown
 from ..features import Encoder
 from ..features.monitors import (
     AlertBudget,
@@ -30,6 +30,7 @@ from ..features.monitors import (
     Shift,
     ShiftMonitor,
 )
+from .contribution import first_contribution
 from .events import ALARM, EPOCH, EventRow
 from .log import LogRow, RewardRow
 from .space import ArmSpace
@@ -238,18 +239,10 @@ class Watch:
             )
 
     def _seen(self, row: LogRow, context: Mapping[str, Any] | None) -> Observation | None:
-        if not isinstance(row, RewardRow) or row.units is None or row.taken is not None:
+        seen = first_contribution(row, context, self._spec, self._encoder)
+        if seen is None or not isinstance(row, RewardRow) or row.units is None:
             return None
-        try:
-            unit, arm = self._arms.locate(row.arm_id)
-            phi: Sequence[int] = row.phi
-            if row.encoding != self._spec.encoding:
-                own = self._encoder.encode(context or {})[1]
-                phi = [*own, *self._arms.encode(unit, arm.parameters)]
-        except (ArmUnknown, ContextInvalid):
-            return None  # another spec's: its own monitors see it
-        if len(phi) != self._dimension:
-            return None
+        unit, phi = seen
         duration_s = _duration(row.outcome)
         return Observation(row.seq, unit, row.epoch, phi, row.units, duration_s, row.outcome, row.reported_at)
 

@@ -1,12 +1,13 @@
 """Anomalies: precision and recall beside River's detectors, on two generators and on NAB; and what they cost.
 
-    python -m benchmarks.anomalies --streams 20 [--slow 4] [--nab FOLDER]
+    python -m benchmarks.anomalies --streams 20 [--slow 4] [--seed 1000] [--nab FOLDER]
 
 River's detectors get all metrics and the encoded context, scaled by River's own scaler, and the threshold
-with the best F1 over all streams of the table, chosen with the labels; what is measured here has one setting
-and has not seen them. All have the same silence of 20 rows behind an alarm. ``--slow`` : streams for LODA and
-LOF, which take seconds a stream. ``--nab`` : the folder with ``series.csv.gz``; windows found, alarms within
-100 rows counted once.
+with the best F1 over all streams of the table, chosen with the labels; what is measured here has one setting.
+Its threshold was last moved after a look at seeds from 1000: ``--seed 2000`` is what nobody had looked at.
+All have the same silence of 20 rows behind an alarm. ``--slow`` : streams for LODA and LOF, which take
+seconds a stream. ``--nab`` : the folder with ``series.csv.gz``; windows found, alarms within 100 rows counted
+once.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _QUIET = 20
 _GAP = 100
 _WARM = 40
 _FIRST_SEED = 1000
-"""The settings were chosen on seeds below."""
+"""Settings but the alert threshold were chosen on seeds below."""
 
 NAB = Path(__file__).resolve().parents[2] / "shared" / "data" / "nab"
 
@@ -51,11 +52,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Anomalies beside River's detectors.")
     parser.add_argument("--streams", type=int, default=12)
     parser.add_argument("--slow", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=_FIRST_SEED, help="of the first stream")
     parser.add_argument("--nab", type=Path, default=NAB)
     parser.add_argument("--only", default="", help="a table: streams, nab or cost")
     options = parser.parse_args()
     if options.only in ("", "streams"):
-        _streams(options.streams, options.slow)
+        _streams(options.streams, options.slow, options.seed)
     if options.only in ("", "nab"):
         _nab(options.nab)
     if options.only in ("", "cost"):
@@ -119,10 +121,10 @@ def best(streams: Sequence[Stream], make: Callable[[], Any]) -> Tally:
     return max(found, key=lambda one: one.f1)
 
 
-def _streams(count: int, slow: int) -> None:
+def _streams(count: int, slow: int, first: int) -> None:
     print("executions: precision, recall, F1 (River's at the best common threshold)")
     for name, make_stream in STREAMS.items():
-        streams = [make_stream(_FIRST_SEED + seed) for seed in range(count)]
+        streams = [make_stream(first + seed) for seed in range(count)]
         own = together([tally(alarms(stream), stream.episodes) for stream in streams])
         _line(name, "AnomalyMonitor", count, own)
         for detector, make in DETECTORS.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from ...bandit import BanditSpec, PolicySpec, Strategy
 from ...bandit.arms import arm_id
 from ...bandit.parameters import ParameterValue
 from ...errors import InputInvalid, shown
-from ...features import ContextSchema, Feature
+from ...features import ContextSchema, Feature, Value
 from ...features.schema import columns as width_of
 from ...simulation.columns import number_of
 from . import leaks
@@ -268,6 +268,11 @@ class _Study:
             if column in roles.afterwards:
                 hinted = column in self._hints.after
                 self._note(column, "after the run", "as the hints say" if hinted else "its name says so")
+                if not hinted and self._of_the_task(values):
+                    self.warnings.append(
+                        f"'{column}' was left out because of its name, but is the same in all executions of a"
+                        f" '{roles.task}': if it is known before the choice, say --before {column}"
+                    )
                 continue
             reason = leaks.useless(values, is_time=column == roles.time, is_task=column == roles.task)
             if reason is None and leaks.belongs_to(values, self._arms):
@@ -286,6 +291,14 @@ class _Study:
                     continue
             tested.append(column)
         return tested
+
+    def _of_the_task(self, values: Sequence[Value]) -> bool:
+        """A column that tells tasks apart, and never differs between executions of one."""
+        return (
+            self._tasks is not None
+            and len(set(values)) > 1
+            and leaks.varies_within(values, self._tasks) == 0.0
+        )
 
     def _tell_context(self, chosen: Mapping[str, Feature], by_name: Mapping[str, tuple[object, ...]]) -> None:
         tested = len(by_name)

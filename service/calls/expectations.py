@@ -101,13 +101,20 @@ class ExpectationCalls(OpenParts):
         return await performance_baseline(self._store, arm)
 
     async def detect_performance_anomalies(
-        self, current_metrics: PerformanceMetrics, historical_baseline: BaselineMetrics | None = None
+        self,
+        current_metrics: PerformanceMetrics,
+        historical_baseline: BaselineMetrics | None = None,
+        *,
+        expected: PerformancePrediction | None = None,
     ) -> list[Anomaly]:
         """What is odd about an execution beside a baseline (else ``performance_baseline()``), oddest first.
 
-        Writes nothing. Monitors also know the context, and follow levels that move.
+        Writes nothing. ``expected`` : what ``predict_workflow_performance`` said of this execution, which
+        knows its context: then seconds and cost are judged by that. Monitors also follow levels that move.
         """
         self._check_open()
         if historical_baseline is None:
             historical_baseline = await self.performance_baseline()
+        if expected is not None:
+            historical_baseline = expected.baseline(historical_baseline)
         return detect_performance_anomalies(current_metrics, historical_baseline)

@@ -9,7 +9,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nyx_learning import BanditSpec, Categorical, ContextSchema, Numeric, Range, Strategy
+from nyx_learning import (
+    Bandit,
+    BanditSpec,
+    BaselineMetrics,
+    Categorical,
+    ContextSchema,
+    Numeric,
+    Outcome,
+    PerformanceMetrics,
+    Range,
+    Strategy,
+    detect_performance_anomalies,
+)
 from nyx_learning.bandit.events import ALARM, EPOCH, EventRow
 from nyx_learning.bandit.expecting import WINDOW, Expectations, window_start
 from nyx_learning.bandit.log import LogRow, OtherRow, RewardRow
@@ -239,3 +251,50 @@ def test_rows_out_of_turn_are_refused_and_change_nothing() -> None:
         with pytest.raises(InputInvalid):
             known.absorb(OtherRow(seq))
     assert told(known) == before
+
+
+def test_a_bandit_in_one_process_expects_what_its_log_says() -> None:
+    spec = BanditSpec("alone", [Strategy("direct"), Strategy("parallel")], SCHEMA, seed=3)
+    bandit = Bandit(spec)
+    context: dict[str, Any] = {"size": 4.0}
+    for i in range(120):
+        context["task"] = ("code", "text")[i % 2]
+        decision = bandit.select_arm(context, f"d-{i}")
+        seconds = {"code": 10.0, "text": 300.0}[context["task"]] * (1.0 + i % 5 / 20)
+        bandit.update_reward(decision, Outcome(success=i % 6 > 0, duration_s=seconds))
+        if i == 60:
+            asked = bandit.predict_workflow_performance(context, "direct")
+            assert asked.state_seq == bandit.seq
+        if i % 40 == 0:
+            bandit.update_reward(decision, Outcome(success=True, duration_s=1.0), corrects=0)
+    text = bandit.to_json()
+    told = bandit.predict_workflow_performance({"task": "code", "size": 4.0}, "direct")
+    assert told.state_seq == bandit.seq == 123
+    assert told.duration_s.value == pytest.approx(11.0, rel=0.1)
+    assert bandit.to_json() == text
+    again = Bandit.from_json(text)
+    assert again.predict_workflow_performance({"task": "code", "size": 4.0}, "direct") == told
+    with pytest.raises(ContextInvalid):
+        bandit.predict_workflow_performance({"task": "code"}, "direct")
+
+
+def test_an_execution_is_judged_by_what_was_predicted_of_it() -> None:
+    """300 s are usual for half of all executions, and odd for those in a context where 10 are expected."""
+    rng = np.random.default_rng(4)
+    rows: list[LogRow] = []
+    for seq in range(1, 401):
+        task = ("code", "text")[int(rng.integers(2))]
+        seconds = {"code": 10.0, "text": 300.0}[task] * math.exp(0.2 * rng.normal())
+        outcome = {"success": True, "duration_s": seconds, "tokens": 1000.0 + seq % 9}
+        rows.append(row(seq, "direct", {"task": task, "size": 4.0}, outcome))
+    told = absorbed(rows).predict_workflow_performance(ASKED, "direct")
+    history = [PerformanceMetrics.from_outcome(r.outcome) for r in rows if isinstance(r, RewardRow)]
+    plain = BaselineMetrics.from_history(history)
+    slow = PerformanceMetrics(duration_s=300.0, tokens=1004.0, cost=5.0)
+    assert detect_performance_anomalies(slow, plain) == []
+    (found,) = detect_performance_anomalies(slow, told.baseline(plain))
+    assert (found.metric, found.severity) == ("duration_s", "critical")
+    assert 5.0 < found.expected.low < 10.0 < found.expected.high < 20.0
+    assert detect_performance_anomalies(PerformanceMetrics(duration_s=13.0), told.baseline()) == []
+    cold = absorbed(rows[:5]).predict_workflow_performance(ASKED, "direct")
+    assert dict(cold.baseline().quantiles) == {}

@@ -172,9 +172,13 @@ def test_what_differs_within_a_task_is_no_context() -> None:
         "hardness": [float(hard[t]) for t, _ in rows],
         "kind": [f"k{kind[t]}" for t, _ in rows],
         "trial": [float(rng.integers(0, 9)) for _ in rows],
+        "error_specificity": [float(t % 3) for t, _ in rows],
+        "error_count": [float(rng.integers(0, 3)) for _ in rows],
         "success": [bool(rng.random() > hard[t]) for t, _ in rows],
     }
     found = suggest_spec(Table(columns))
+    assert [w for w in found.warnings if "--before error_specificity" in w]
+    assert not [w for w in found.warnings if "error_count" in w]
     assert found.tasks == 30
     told = roles(found)
     assert (told["task_id"], told["trial"], told["hardness"]) == ("left out", "after the run", "context")

@@ -96,3 +96,8 @@ async def test_an_execution_is_judged_by_the_newest_reports(open_engine: Any, wa
     assert baseline.rows == {"duration_s": 50, "retries": 50, "errors": 50}
     assert await engine.detect_performance_anomalies(odd, baseline) == found
     assert (await engine.performance_baseline("nobody")).rows == {}
+    predicted = await engine.predict_workflow_performance({}, "direct")
+    slow = PerformanceMetrics(duration_s=900.0, retries=0)
+    (judged,) = await engine.detect_performance_anomalies(slow, expected=predicted)
+    assert predicted.duration_s.high is not None
+    assert judged.expected.high == pytest.approx(predicted.duration_s.high, rel=0.5)
