@@ -9,15 +9,20 @@ from typing import Any
 
 from ...errors import InputInvalid, SpecInvalid
 from ...simulation.columns import number_of
+from ...simulation.interchange import read_log
+from ...simulation.verdict import judged_log
+from ...simulation.verdict.modelled import fitted_world
 from ...simulation.worlds import PRESETS, Linear, World, world_from_dict
 
 __all__ = ["WORLD_HELP", "parse_world", "read_document", "world_of"]
 
 WORLD_HELP = (
     "bernoulli:0.9,0.8; gaussian:0.6,0.5,sd=0.1; random_bernoulli:arms=10; linear:arms=10,features=15; "
-    f"{', '.join(PRESETS)}; or a JSON file that describes one"
+    f"{', '.join(PRESETS)}; log:FILE or log:FILE,metric=reward (a model fitted to a log); "
+    "or a JSON file that describes one"
 )
 _MAX_BYTES = 100_000_000
+_BY_REWARD = ",metric=reward"
 
 
 def world_of(given: object) -> World:
@@ -41,12 +46,16 @@ def parse_world(text: str) -> World:
     Raises
     ------
     InputInvalid : no such world, or an unreadable file. SpecInvalid : the world's numbers are unusable.
+    LogUnreadable, LogInvalid, SupportMissing : a log of which no world can be made.
     """
     if text in PRESETS:
         return PRESETS[text]
+    kind, _, rest = text.partition(":")
+    if kind == "log" and rest:
+        path = rest.removesuffix(_BY_REWARD)
+        return fitted_world(judged_log(read_log(path), "success" if path == rest else "reward"))
     if text.endswith(".json"):
         return world_from_dict(read_document(text))
-    kind, _, rest = text.partition(":")
     numbers, named = _items(rest, text)
     if kind in {"bernoulli", "gaussian"} and numbers:
         return world_from_dict({"kind": kind, "means": numbers, **named})

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...bandit import PolicySpec
+from ...errors import ArmUnknown, InputInvalid, shown
 from ...simulation.offpolicy import Accumulator
 from ...simulation.verdict import LOGGED, Judged, JudgedLog, Verdict, judge_all
 from ...simulation.verdict.bounds import Policy
@@ -29,13 +30,27 @@ Candidate = PolicySpec | Mapping[str, float] | str
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked of every policy; see ``judge``. seed : of policies that learn."""
+    """What is asked of every policy; see ``judge``. train_share : of the rows, teaches policies that learn.
+
+    Raises
+    ------
+    InputInvalid : a ``train_share`` that leaves no rows to teach or to judge.
+    """
 
     baseline: str = LOGGED
     min_lift: float = 0.2
     confidence: float = 0.95
     adaptive: bool | None = None
     train_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.train_share < 1.0:
+            raise InputInvalid(
+                "the share of the rows that teach is out of its domain",
+                expected="a number above 0, below 1",
+                found=shown(self.train_share),
+                fix="0.5 is usual (--train-share)",
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,5 +159,13 @@ def _table(log: Judged, teacher: Teacher, candidate: Candidate, taught: int) -> 
         return teacher.table(log, candidate, taught=taught)
     if isinstance(candidate, str):
         return LOGGED
+    unknown = [arm for arm, share in candidate.items() if share > 0.0 and arm not in log.arms]
+    if unknown:
+        raise ArmUnknown(
+            "the log does not know an arm of the policy",
+            expected=f"arms among {list(log.arms)}"[:300],
+            found=f"{unknown}"[:120],
+            fix="name arms that were logged, or give the others probability 0",
+        )
     row = np.array([candidate.get(arm, 0.0) for arm in log.arms])
     return np.tile(row, (len(log.contexts), 1))

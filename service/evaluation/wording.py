@@ -19,14 +19,20 @@ def percent(value: float | None, *, signed: bool = False) -> str:
     """A share in percent."""
     if value is None:
         return "–"
-    return f"{100 * value:+.1f} %" if signed else f"{100 * value:.1f} %"
+    share = _rounded(100.0 * value, 1)
+    return f"{share:+.1f} %" if signed else f"{share:.1f} %"
+
+
+def _rounded(value: float, places: int) -> float:
+    """Rounded, and 0 rather than -0."""
+    return round(value, places) + 0.0
 
 
 def bound(one: Bound) -> str:
     """An estimate with its two bounds."""
-    value = "–" if one.value is None else f"{one.value:.4f}"
-    low = "–" if one.low is None else f"{one.low:.4f}"
-    high = "–" if one.high is None else f"{one.high:.4f}"
+    value = "–" if one.value is None else f"{_rounded(one.value, 4):.4f}"
+    low = "–" if one.low is None else f"{_rounded(one.low, 4):.4f}"
+    high = "–" if one.high is None else f"{_rounded(one.high, 4):.4f}"
     return f"{value} [{low}, {high}]"
 
 

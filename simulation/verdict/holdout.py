@@ -110,7 +110,7 @@ def _no_cohorts(metric: str, held: int, rows: int) -> SupportMissing:
     return SupportMissing(
         "the log has no two cohorts to compare",
         expected=f"rows of reason 'holdout' and others, each with a {metric}",
-        found=f"{held:,} of the holdout among {rows:,} rows with a {metric}",
+        found=f"{held:,} rows of the holdout, {rows - held:,} beside one, with a {metric}",
         fix="set BanditSpec(holdout=0.1, baseline_arm=…), or judge the log without --holdout",
     )
 

@@ -207,10 +207,12 @@ def _status(
         return "not met", f"unreachable: {wanted} is more than any policy can reach ({ceiling.highest:.3f})"
     if contrast.high is not None and contrast.high < 0.0:
         return "not met", f"{name} stays below {wanted}"
-    if 1.0 - support.outside < ceiling.needed:
+    # Without a choice outside, what is needed may still be more than 1 by the estimate: no matter of support.
+    if support.outside > 0.0 and 1.0 - support.outside < ceiling.needed:
+        share = f"{support.outside:.0%}" if support.outside >= 0.01 else "less than 1%"
         return (
             "not supported",
-            f"{support.outside:.0%} of {name}'s choices were never tried, and the rest cannot reach {wanted}",
+            f"{share} of {name}'s choices were never tried, and the rest cannot reach {wanted}",
         )
     return "not enough evidence", f"the log neither shows nor rules out that {name} reaches {wanted}"
 

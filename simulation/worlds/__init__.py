@@ -10,6 +10,7 @@ from .base import NEVER, Rounds, Segments, World
 from .bernoulli import Bernoulli, RandomBernoulli
 from .cells import Cells
 from .delayed import Delayed
+from .fitted import Fitted
 from .gaussian import Gaussian
 from .history import History
 from .linear import Linear
@@ -27,6 +28,7 @@ __all__ = [
     "Bernoulli",
     "Cells",
     "Delayed",
+    "Fitted",
     "Gaussian",
     "History",
     "Linear",
@@ -45,6 +47,7 @@ KINDS: Mapping[str, type[World]] = {
         Bernoulli,
         Cells,
         Delayed,
+        Fitted,
         Gaussian,
         History,
         Linear,

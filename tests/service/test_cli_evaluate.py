@@ -236,6 +236,8 @@ def test_names_in_a_report_are_text(tmp_path: Path, capsys: pytest.CaptureFixtur
         (["--policy", "gone.json"], "input_invalid"),
         (["--search", "gone.json"], "input_invalid"),
         (["--policy", "nonsense"], "spec_invalid"),
+        (["--policy", "hier_ts", "--train-share", "1"], "input_invalid"),
+        (["--policy", "uniform", "--train-share", "2"], "input_invalid"),
         (["--policy", "uniform", "--memory-rows", "10"], "input_invalid"),
         (["--policy", "uniform", "--memory-rows", "many"], "input_invalid"),
         (["--policy", "uniform", "--report", "no/such/folder/r.html"], "input_invalid"),
@@ -247,6 +249,26 @@ def test_bad_requests_are_refused(
     exit_code, found = ask(capsys, log, *arguments)
     assert (exit_code, found["error"]["code"]) == (2, code)
     assert all(found["error"][part] for part in ("what", "expected", "found", "fix"))
+
+
+def test_an_unknown_arm_of_a_table_is_named(
+    log: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "shares.json"
+    path.write_text('{"direct": 0.4, "elsewhere": 0.6}', encoding="utf-8")
+    code, found = ask(capsys, log, "--policy", str(path))
+    assert (code, found["error"]["code"]) == (2, "arm_unknown")
+    assert "elsewhere" in found["error"]["found"]
+
+
+def test_nothing_is_minus_zero(tmp_path: Path, log: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "one.jsonl"
+    path.write_text(Path(log).read_text(encoding="utf-8").splitlines()[0], encoding="utf-8")
+    assert main(["evaluate", str(path), "--policy", "logged"]) == 1
+    printed = capsys.readouterr().out
+    assert "NOT ENOUGH EVIDENCE" in printed
+    assert "-0.0000" not in printed
+    assert "-0.0 %" not in printed
 
 
 @pytest.mark.parametrize(

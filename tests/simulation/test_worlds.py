@@ -13,7 +13,7 @@ import pytest
 from nyx_learning.bandit import Strategy
 from nyx_learning.bandit.arms import ArmTable
 from nyx_learning.errors import SpecInvalid
-from nyx_learning.features import ONE, Encoder
+from nyx_learning.features import ONE, Categorical, ContextSchema, Encoder
 from nyx_learning.rewards import price
 from nyx_learning.simulation import RewardColumn, execution_table, read_rows
 from nyx_learning.simulation.worlds import (
@@ -25,6 +25,7 @@ from nyx_learning.simulation.worlds import (
     Bernoulli,
     Cells,
     Delayed,
+    Fitted,
     Gaussian,
     History,
     Linear,
@@ -53,7 +54,23 @@ TABLE = execution_table(
     context=["task"],
     pricing=RewardColumn("r"),
 )
+MODELLED = ContextSchema(kind=Categorical(["x", "y"]))
 WORLDS: Mapping[str, World] = {
+    "fitted": Fitted(
+        [Strategy("a"), Strategy("b")],
+        MODELLED,
+        [{"kind": "x"}, {"kind": "y"}],
+        [30, 10],
+        [[0.2, 0.7], [0.5, None]],
+    ),
+    "fitted graded": Fitted(
+        [Strategy("a"), Strategy("b")],
+        MODELLED,
+        [{"kind": "y"}, {"kind": "x"}],
+        [1, 2],
+        [[0.2, 0.7], [0.9, 0.4]],
+        sd=0.3,
+    ),
     "bernoulli": Bernoulli([0.9, 0.5, 0.1]),
     "random_bernoulli": RandomBernoulli(4),
     "gaussian": Gaussian([0.9, 0.5, 0.0], sd=0.3),

@@ -108,6 +108,14 @@ def test_choices_that_were_never_logged(logged: Logs) -> None:
     assert any("never logged" in text for text in found.warnings)
 
 
+def test_few_rows_are_no_lack_of_support(logged: Logs) -> None:
+    log = judged_log(next([row] for row in logged(50, EVEN) if row.success))
+    found = judge(log, np.full((1, 3), 1 / 3))
+    # By the estimate 1.2 is needed of a success rate: that is chance, and nothing is outside of the log.
+    assert found.support.outside == 0.0
+    assert found.status == "not enough evidence"
+
+
 # --- adaptive and composite
 
 
