@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from urllib.parse import SplitResult, parse_qs, urlsplit
@@ -41,6 +42,9 @@ _OUTAGE = (
     asyncpg.InternalServerError,
     asyncpg.ReadOnlySQLTransactionError,
 )
+
+_PORTED = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(:[0-9]*)?")
+"""A host, with a port or without; of an IPv6 address in brackets."""
 
 _SETUP_FIX = (
     "start the server, correct the DSN (postgresql://user@host/database) or the role's rights,"
@@ -167,8 +171,11 @@ def _shown(dsn: str) -> str:
     # A password with an unescaped / ? or # ends up in the wrong part, with the @ behind it.
     if parts.scheme not in {"postgresql", "postgres"} or "@" in parts.path + parts.query + parts.fragment:
         return "a DSN that cannot be read"
+    hosts = _hosts(parts)
+    if not all(_PORTED.fullmatch(host) for host in hosts.split(",")):
+        return "a DSN that cannot be read"
     user = f"{parts.username}@" if parts.username else ""
-    return f"{parts.scheme}://{user}{_hosts(parts)}{parts.path}"
+    return f"{parts.scheme}://{user}{hosts}{parts.path}"
 
 
 def place(dsn: str) -> str:

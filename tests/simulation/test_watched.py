@@ -137,7 +137,7 @@ def test_simulate_with_monitors(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     assert with_monitors["policies"][0]["monitors"] == Monitors().to_dict()
     assert with_monitors["policies"][0]["mean_regret"] < 0.6 * plain["policies"][0]["mean_regret"]
     file = tmp_path / "simulation.json"
-    document = {"world": "pb1", "policies": asked[3], "bucket_rows": 25, "monitors": {"evidence": 6.0}}
+    document = {"world": "pb1", "policies": asked[3], "bucket_rows": 25, "monitors": Monitors().to_dict()}
     file.write_text(json.dumps(document), encoding="utf-8")
     assert _simulated(capsys, "--spec", str(file))["policies"] == with_monitors["policies"]
 
