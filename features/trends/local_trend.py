@@ -1,11 +1,12 @@
-"""A level that wanders and a slope that fades, by Kalman filters that are averaged over how fast they do.
+"""A level that wanders or returns, and a slope that fades: Kalman filters, averaged over how fast they do.
 
     y_t = level_t + noise,                    variance σ² · n̄ / n_t   (n_t values in the bucket)
-    level_{t+1} = level_t + φ slope_t + …,    variance σ² · q
+    level_{t+1} = ρ level_t + φ slope_t + …,  variance σ² · q
     slope_{t+1} = φ slope_t + …,              variance σ² · r
 
-Exponential smoothing (Holt, damped or not), the last value, the mean and a straight line are special cases.
-Which of them a series follows is not known beforehand, so a grid of (q, r, φ) is filtered at once, and each
+Exponential smoothing (Holt, damped or not), the last value, the mean and a straight line are special cases
+with ρ = 1; with ρ < 1, and no slope, the level returns to 0, which is the middle of the series. Which of them
+a series follows is not known beforehand, so a grid of (q, r, φ, ρ) is filtered at once, and each
 is weighted by its marginal likelihood; σ² is integrated out (normal–inverse-gamma). A bucket without values
 is predicted and skipped.
 
@@ -31,13 +32,15 @@ Floats = npt.NDArray[np.float64]
 
 _LEVELS = (0.0, 0.003, 0.03, 0.3, 3.0, 300.0)  # q
 _SLOPES = ((0.0, 0.0, 1.0), (1.0, 0.0, 1.0), (1.0, 1e-4, 0.98), (1.0, 1e-2, 0.9))  # first variance, r, φ
-_GRID = np.array([(q, *slope) for q in _LEVELS for slope in _SLOPES])
-_Q, _FIRST, _R, _PHI = _GRID.T
+_RETURNING = [(q, 0.0, 0.0, 1.0, rho) for q in (0.3, 3.0, 300.0) for rho in (0.5, 0.7, 0.85)]
+_GRID = np.array([(q, *slope, 1.0) for q in _LEVELS for slope in _SLOPES] + _RETURNING)
+_Q, _FIRST, _R, _PHI, _RHO = _GRID.T
 _SLOPE_SD = 0.3  # of a bucket, in sds of the series: what a slope may be before anything is seen
 _PRIOR_ROWS = 2.0
 _LN2 = 0.6931471805599453
 _SLOPED = _FIRST > 0.0
-_PRIOR = np.where(_SLOPED, 0.5 / _SLOPED.sum(), 0.5 / (~_SLOPED).sum())
+_STAYS = ~_SLOPED & (_RHO == 1.0)
+_PRIOR = np.where(_SLOPED, 0.5 / _SLOPED.sum(), np.where(_STAYS, 0.4 / _STAYS.sum(), 0.1 / len(_RETURNING)))
 
 
 class State(NamedTuple):
@@ -59,7 +62,7 @@ class State(NamedTuple):
 def filtered(mean: Floats, count: Floats, newest: int) -> list[State]:
     """The states behind the ``newest`` last buckets of a series (T,), whose first bucket is not empty.
 
-    Values are of about unit size.
+    Values are of about unit size, and lie around 0.
     """
     m = len(_GRID)
     spread = _spread(mean)
@@ -74,10 +77,10 @@ def filtered(mean: Floats, count: Floats, newest: int) -> list[State]:
     p_slope = _FIRST * first / (b / _PRIOR_ROWS)
     states = []
     for t in range(1, len(mean)):
-        level = level + _PHI * slope
+        level = _RHO * level + _PHI * slope
         slope = _PHI * slope
-        p_level = p_level + 2.0 * _PHI * p_cross + _PHI * _PHI * p_slope + _Q
-        p_cross = _PHI * (p_cross + _PHI * p_slope)
+        p_level = _RHO * _RHO * p_level + 2.0 * _RHO * _PHI * p_cross + _PHI * _PHI * p_slope + _Q
+        p_cross = _PHI * (_RHO * p_cross + _PHI * p_slope)
         p_slope = _PHI * _PHI * p_slope + _R * _FIRST
         if count[t] > 0.0:
             f = p_level + average / count[t]
@@ -130,10 +133,10 @@ def ahead(state: State, steps: int, noise: float = 1.0) -> tuple[Floats, Floats]
     p_level, p_cross, p_slope = state.p_level, state.p_cross, state.p_slope
     means, sds = np.empty(steps), np.empty(steps)
     for h in range(steps):
-        level = level + _PHI * slope
+        level = _RHO * level + _PHI * slope
         slope = _PHI * slope
-        p_level = p_level + 2.0 * _PHI * p_cross + _PHI * _PHI * p_slope + _Q
-        p_cross = _PHI * (p_cross + _PHI * p_slope)
+        p_level = _RHO * _RHO * p_level + 2.0 * _RHO * _PHI * p_cross + _PHI * _PHI * p_slope + _Q
+        p_cross = _PHI * (_RHO * p_cross + _PHI * p_slope)
         p_slope = _PHI * _PHI * p_slope + _R * _FIRST
         means[h], sds[h] = mixed(state.weight, level, state.scale * (p_level + noise))
     return means, sds

@@ -83,6 +83,20 @@ def test_a_random_walk_is_no_trend_and_its_intervals_grow() -> None:
     assert claims <= 3
 
 
+def test_a_series_that_returns_is_let_return() -> None:
+    """Three sds above its middle, it is expected to come down, though no trend is claimed."""
+    for seed in range(5):
+        y = np.zeros(120)
+        for t, step in enumerate(noise(119, seed), start=1):
+            y[t] = 0.7 * y[t - 1] + step
+        y[-4:] = 4.0
+        found = forecast(series(y), 12)
+        assert found is not None
+        assert found.mean[0] > 1.0
+        assert abs(found.mean[-1]) < 0.5 * found.mean[0]
+        assert found.direction == "steady"
+
+
 def test_coverage_on_series_of_several_kinds() -> None:
     """Stated .9; 25 series of each kind, 8 steps."""
     kinds: dict[str, Callable[[int], Any]] = {
