@@ -47,6 +47,7 @@ Integers = npt.NDArray[np.int64]
 
 ESTIMATORS = ("ips", "snips", "dm", "dr", "switch_dr", "dr_shrunk")
 BATCH = 100_000
+ROWS_MIN = 1000
 POINT = IntervalSpec("none")
 
 
@@ -175,11 +176,13 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--replications", type=int, default=60)
     parser.add_argument("--log-rows", type=int, default=2000)
-    parser.add_argument("--rows", type=int, default=10_000_000)
+    parser.add_argument("--rows", type=int, default=10_000_000, help="to stream: 0, or at least 1,000")
     parser.add_argument("--world", default="")
     parser.add_argument("--model", choices=("linear", "cells", "auto"), default="linear")
     parser.add_argument("--blind", action="store_true", help="a reward model that does not see contexts")
     options = parser.parse_args()
+    if options.rows != 0 and options.rows < ROWS_MIN:
+        parser.error(f"--rows: fewer than {ROWS_MIN:,} rows leave arms untried; 0 streams none")
     # Before the tables: the peak is that of the process.
     stream(options.rows)
     print(f"\n1,000 × root mean squared error, {options.replications} logs of {options.log_rows:,} rows")

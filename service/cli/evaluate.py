@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,6 +34,7 @@ from ...simulation.verdict import LOGGED, Judged, gathered_file
 from ...simulation.verdict.gathering import BATCH_ROWS
 from ...simulation.verdict.holdout import gathered_cohorts, judge_cohorts
 from ...simulation.verdict.targets import Teacher, spec_of_log, teacher_of
+from ..evaluation.onward import estimate_onward
 from ..evaluation.report import write_report
 from ..evaluation.stored import StoredLog, stored_log
 from ..evaluation.study import Candidate, Question, Study, run_search, run_study
@@ -91,6 +93,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_number,
         default=0.5,
         help="rows that teach (default: %(default)s)",
+    )
+    add(
+        "--keep-learning",
+        action="store_true",
+        help="also estimate policies as they go on learning over the log; no verdict",
     )
     add("--report", metavar="FILE", help="write a self-contained HTML report")
     parser.add_argument(
@@ -152,8 +159,15 @@ def _study(args: argparse.Namespace, log: Judged, stored: StoredLog | None) -> S
         args.train_share,
     )
     if args.search is not None:
-        return run_search(log, teacher, _space(args.search), question)
-    return run_study(log, teacher, _candidates(args.policy), question)
+        candidates = _space(args.search)
+        study = run_search(log, teacher, candidates, question)
+    else:
+        candidates = _candidates(args.policy)
+        study = run_study(log, teacher, candidates, question)
+    if not args.keep_learning:
+        return study
+    judged = {name: one for name, one in candidates.items() if name in study.tables}
+    return replace(study, onward=estimate_onward(log, teacher, judged))
 
 
 def _check_usage(args: argparse.Namespace) -> None:
@@ -178,7 +192,11 @@ def _check_usage(args: argparse.Namespace) -> None:
         )
     idle = [
         name
-        for name, value in (("--baseline", args.baseline), ("--fixed", args.fixed))
+        for name, value in (
+            ("--baseline", args.baseline),
+            ("--fixed", args.fixed),
+            ("--keep-learning", args.keep_learning),
+        )
         if value and args.holdout
     ]
     if idle:
@@ -269,6 +287,7 @@ def _document(study: Study, source: str) -> dict[str, Any]:
         "verdicts": [verdict.to_dict() for verdict in study.verdicts],
         "rows_that_taught": study.taught,
         "search": [held.to_dict() for held in study.search],
+        "keep_learning": [one.to_dict() for one in study.onward],
     }
 
 

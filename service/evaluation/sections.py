@@ -13,7 +13,7 @@ from ...simulation.verdict import Verdict
 from ...simulation.verdict.bounds import weights
 from .study import Study
 from .svg import Interval, bars, curve, forest, histogram
-from .wording import METHODS, beside_line, bound, lift, percent, question
+from .wording import METHODS, ONE_HISTORY, beside_line, bound, lift, onward_line, percent, question
 
 __all__ = ["TONES", "rate", "sections_of"]
 
@@ -66,6 +66,12 @@ def sections_of(study: Study) -> list[str]:
         sections.append(_contexts(first))
     if study.search:
         sections.append(_search(study))
+    if study.onward:
+        rows = [(escape(one.policy), escape(onward_line(one))) for one in study.onward]
+        note = f"Asked in every row before it may learn from it. {ONE_HISTORY.capitalize()}."
+        sections.append(
+            _section("Had it gone on learning", note, _table(("policy", "value"), rows), wide=True)
+        )
     if over is not None and found is not None:
         sections += [_overlap(found), _estimators(over)]
     sections.append(_facts(study, first, found))

@@ -17,6 +17,7 @@ from ...simulation.verdict import LOGGED, Judged, JudgedLog, Verdict, judge_all
 from ...simulation.verdict.bounds import Policy
 from ...simulation.verdict.disk import DiskLog
 from ...simulation.verdict.targets import Teacher, learns, split
+from .onward import Onward
 
 __all__ = ["Candidate", "Held", "Question", "Study", "run_search", "run_study"]
 
@@ -71,6 +72,7 @@ class Study:
     """Verdicts, the rows that judged, and the policies' tables on them.
 
     taught, chose : rows before them that taught the policies, and that chose among candidates.
+    onward : estimates of policies that keep learning, where they were asked for.
     """
 
     log: Judged
@@ -79,6 +81,7 @@ class Study:
     taught: int = 0
     chose: int = 0
     search: tuple[Held, ...] = ()
+    onward: tuple[Onward, ...] = ()
 
     @cached_property
     def shown(self) -> JudgedLog:

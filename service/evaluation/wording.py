@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from ...simulation.verdict import Beside, Bound, MoreData, Verdict
+from .onward import Onward
 from .study import Study
 
-__all__ = ["METHODS", "beside_line", "bound", "lift", "lines_of", "more_line", "percent", "question"]
+__all__ = [
+    "METHODS",
+    "ONE_HISTORY",
+    "beside_line",
+    "bound",
+    "lift",
+    "lines_of",
+    "more_line",
+    "onward_line",
+    "percent",
+    "question",
+]
 
 METHODS = {
     "mover_wilson": "MOVER–Wilson on cells of context and arm: a fixed logging policy, looked at once",
@@ -13,6 +25,9 @@ METHODS = {
     "empirical_bernstein_sequence": "an empirical-Bernstein confidence sequence: any logging policy, "
     "whenever it is looked at; values are running averages",
 }
+
+
+ONE_HISTORY = "an estimate and no verdict: one history of each, and the error does not cover the others"
 
 
 def percent(value: float | None, *, signed: bool = False) -> str:
@@ -66,6 +81,14 @@ def more_line(more: MoreData) -> str:
     return text + where
 
 
+def onward_line(one: Onward) -> str:
+    """What came of a policy that kept learning."""
+    text = (
+        f"{one.value:.4f} ± {one.standard_error:.4f}, learned from {one.learned_from:,} of {one.rows:,} rows"
+    )
+    return f"{text}; {percent(one.clipped)} of the weights were cut" if one.clipped else text
+
+
 def lines_of(study: Study) -> list[str]:
     """What ``evaluate`` prints."""
     lines: list[str] = []
@@ -74,6 +97,9 @@ def lines_of(study: Study) -> list[str]:
     if study.search:
         lines += ["", f"chosen among {len(study.search)} by {study.chose:,} rows of their own:"]
         lines += [f"  {one.policy}  {one.value:.4f} ± {one.standard_error:.4f}" for one in study.search[:10]]
+    if study.onward:
+        lines += ["", f"had they gone on learning over the log ({ONE_HISTORY}):"]
+        lines += [f"  {one.policy}  {onward_line(one)}" for one in study.onward]
     if study.taught:
         lines += [
             "",

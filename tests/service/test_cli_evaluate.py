@@ -77,6 +77,26 @@ def test_several_policies_and_one_that_learns(log: str, capsys: pytest.CaptureFi
     assert found["verdicts"][0]["target"]["value"] > 0.8
 
 
+def test_a_policy_that_keeps_learning_is_estimated_and_claims_nothing(
+    log: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = tmp_path / "r.html"
+    asked = (log, "--policy", "hier_ts", "--policy", "uniform")
+    plain = ask(capsys, *asked)[1]
+    found = ask(capsys, *asked, "--keep-learning", "--report", str(report))[1]
+    assert plain["keep_learning"] == []
+    assert found["verdicts"] == plain["verdicts"]
+    (one,) = found["keep_learning"]
+    assert one["policy"] == "hier_ts"
+    assert 0 < one["learned_from"] < one["rows"]
+    # It is better than choosing by chance, and no better than what it comes to in the end.
+    frozen, uniform = (verdict["target"]["value"] for verdict in found["verdicts"])
+    assert uniform < one["value"] < frozen + 2 * one["standard_error"]
+    main(["evaluate", *asked, "--keep-learning"])
+    assert "an estimate and no verdict" in capsys.readouterr().out
+    assert "Had it gone on learning" in report.read_text(encoding="utf-8")
+
+
 def test_options_reach_the_verdict(log: str, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = [log, "--baseline", "direct", "--policy", "fixed:arm=parallel(workers=2)"]
     _, found = ask(capsys, *arguments, "--adaptive", "--metric", "reward", "--min-lift", "0.1")
@@ -238,6 +258,8 @@ def test_names_in_a_report_are_text(tmp_path: Path, capsys: pytest.CaptureFixtur
         (["--policy", "nonsense"], "spec_invalid"),
         (["--policy", "hier_ts", "--train-share", "1"], "input_invalid"),
         (["--policy", "uniform", "--train-share", "2"], "input_invalid"),
+        (["--policy", "uniform", "--keep-learning"], "input_invalid"),
+        (["--holdout", "--keep-learning"], "input_invalid"),
         (["--policy", "uniform", "--memory-rows", "10"], "input_invalid"),
         (["--policy", "uniform", "--memory-rows", "many"], "input_invalid"),
         (["--policy", "uniform", "--report", "no/such/folder/r.html"], "input_invalid"),
