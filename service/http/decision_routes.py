@@ -6,9 +6,10 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from ..bulk import ArmRequest
-from .access import reader, writer
+from .access import check_writer, reader, writer
 from .answers import decision_document, json_answer, reward_document
 from .bandits import Bandits
+from .bodies import described, read_body
 from .metrics import Metrics
 from .models import DecisionAnswer, DecisionBatch, DecisionList, DecisionRequest, RewardAnswer
 from .problems import PROBLEMS, Refused
@@ -18,9 +19,15 @@ __all__ = ["check_batch", "router"]
 router = APIRouter(prefix="/v1", tags=["decisions"], responses=PROBLEMS)
 
 
-@router.post("/bandits/{name:path}/decisions", dependencies=[writer], response_model=DecisionAnswer)
-async def decide(request: Request, name: str, asked: DecisionRequest) -> Response:
+@router.post(
+    "/bandits/{name:path}/decisions",
+    response_model=DecisionAnswer,
+    openapi_extra=described(DecisionRequest),
+)
+async def decide(request: Request, name: str) -> Response:
     """Choose an arm for a context."""
+    check_writer(request)
+    asked = await read_body(request, DecisionRequest)
     bandits: Bandits = request.app.state.bandits
     metrics: Metrics = request.app.state.metrics
     engine = await bandits.get(name)

@@ -12,9 +12,10 @@ from ...errors import NyxError, OutcomeInvalid
 from ...rewards import Outcome
 from ..bulk import RewardReport
 from ..engine import LearningEngine
-from .access import writer
+from .access import check_writer, writer
 from .answers import json_answer, receipt_document
 from .bandits import Bandits
+from .bodies import described, read_body
 from .decision_routes import check_batch
 from .metrics import Metrics
 from .models import OutcomeBatch, OutcomeReport, ReceiptAnswer, ReceiptList
@@ -25,15 +26,19 @@ __all__ = ["router"]
 router = APIRouter(prefix="/v1", tags=["outcomes"], responses=PROBLEMS)
 
 
-@router.post("/decisions/{decision_id:path}/outcome", dependencies=[writer], response_model=ReceiptAnswer)
-async def report(
-    request: Request, decision_id: str, told: OutcomeReport, bandit: str | None = None
-) -> Response:
+@router.post(
+    "/decisions/{decision_id:path}/outcome",
+    response_model=ReceiptAnswer,
+    openapi_extra=described(OutcomeReport),
+)
+async def report(request: Request, decision_id: str, bandit: str | None = None) -> Response:
     """Say what a decision was worth, correct that, or retract it.
 
     ``bandit`` : needed where the server has several. The same report again is answered with the same receipt,
     ``applied`` false; another one of the same source and identifier with 409.
     """
+    check_writer(request)
+    told = await read_body(request, OutcomeReport)
     bandits: Bandits = request.app.state.bandits
     metrics: Metrics = request.app.state.metrics
     engine = await bandits.only(bandit)

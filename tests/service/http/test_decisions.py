@@ -114,8 +114,8 @@ BAD = (
     (f"{PATH}/decisions", b"[1]", 422),
     (f"{PATH}/decisions", b'{"context": {"task": "code", "size": NaN}}', 422),
     (f"{PATH}/decisions", b'{"context": {"task": "code", "size": 1e999}}', 422),
-    (f"{PATH}/decisions", b'{"context": {"task": "\\ud800", "size": 1}, "decision_id": "x"}', 422),
-    (f"{PATH}/decisions", b'{"context": {"task": "code", "size": 1}, "decision_id": "\\ud800"}', 422),
+    (f"{PATH}/decisions", b'{"context": {"task": "\\ud800", "size": 1}, "decision_id": "x"}', 400),
+    (f"{PATH}/decisions", b'{"context": {"task": "code", "size": 1}, "decision_id": "\\ud800"}', 400),
     (f"{PATH}/decisions", b'{"context": {"task": "code", "size": 1}, "decision_id": "\\u0000"}', 422),
     (f"{PATH}/decisions", b'{"context": {"task": "code", "size": 1}, "deadline_s": -1}', 422),
     (f"{PATH}/decisions", b'{"context": {"task": "code", "size": 1}, "sql": "; DROP TABLE"}', 422),
@@ -132,6 +132,8 @@ BAD = (
 
 
 async def test_bad_requests_are_problems_of_four_parts(client: httpx.AsyncClient) -> None:
+    unsaid = await client.post(f"{PATH}/decisions", content=b'{"context": {}}')
+    assert (unsaid.status_code, "content-type" in unsaid.json()["title"]) == (422, True)
     for path, body, status in BAD:
         answer = await client.post(path, content=body, headers={"Content-Type": "application/json"})
         assert answer.status_code == status, (path, body[:60], answer.text)
