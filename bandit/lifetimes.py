@@ -75,7 +75,7 @@ class Lifetimes:
     ...     known.learn("direct", seconds, True)
     >>> known.learn("direct", 60.0, None)
     >>> known.executions, round(known.curve("direct").median(), 1)
-    (4, 11.0)
+    (4, 10.3)
     """
 
     def __init__(self) -> None:
