@@ -21,6 +21,7 @@ from ..rewards import ScoringResult
 from .bulk import ArmRequest, RewardReport, select_arms, update_rewards
 from .calls.expectations import ExpectationCalls
 from .calls.guardrails import GuardrailCalls
+from .calls.insight import InsightCalls
 from .calls.references import ReferenceCalls
 from .calls.upkeep import UpkeepCalls
 from .execution import Execution
@@ -30,7 +31,7 @@ from .parts import open_parts
 __all__ = ["LearningEngine"]
 
 
-class LearningEngine(GuardrailCalls, ExpectationCalls, ReferenceCalls, UpkeepCalls):
+class LearningEngine(GuardrailCalls, InsightCalls, ExpectationCalls, ReferenceCalls, UpkeepCalls):
     """Selects arms and learns from outcomes, for many processes on one database. Made by ``open``."""
 
     @classmethod

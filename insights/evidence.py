@@ -1,0 +1,142 @@
+"""Tests and intervals that patterns are judged by: exact where counts are compared, Welch's for means."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import betainc, gammaln, stdtr, stdtrit
+
+__all__ = [
+    "Difference",
+    "adjusted",
+    "binomial_tail",
+    "fisher",
+    "hypergeometric_tail",
+    "mean_difference",
+    "mean_interval",
+    "slope",
+]
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A difference with its interval, and the probability of one at least so large by chance."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+
+
+def adjusted(p_values: Sequence[float], hypotheses: int | None = None) -> list[float]:
+    """q-values of Benjamini and Hochberg: the smallest false discovery rate at which each is a discovery.
+
+    hypotheses : how many were tested, where more were than are given; the others count as p = 1.
+
+    >>> adjusted([0.01, 0.04, 0.02])
+    [0.03, 0.04, 0.03]
+
+    References
+    ----------
+    Benjamini & Hochberg (1995), JRSS B 57(1).
+    """
+    m = len(p_values) if hypotheses is None else max(hypotheses, len(p_values))
+    found, least = [1.0] * len(p_values), 1.0
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    for rank in range(len(order), 0, -1):
+        i = order[rank - 1]
+        least = min(least, p_values[i] * m / rank)
+        found[i] = least
+    return found
+
+
+def binomial_tail(k: int, n: int, q: float) -> float:
+    """P(X ≥ k) for n trials of mean probability q, from above also where the trials' own ones differ.
+
+    Of all sums of n independent trials with the same expectation the binomial one has the heaviest tail
+    beyond n q + 1; below that, 1 is returned where it could be crossed.
+
+    References
+    ----------
+    Hoeffding (1956), Annals of Mathematical Statistics 27(3), theorem 5.
+    """
+    if k <= 0 or k < n * q + 1.0:
+        return 1.0
+    return 0.0 if k > n else float(betainc(k, n - k + 1, q))
+
+
+def hypergeometric_tail(k: int, marked: int, drawn: int, total: int) -> float:
+    """P(at least k of the drawn are marked)."""
+    return _hypergeometric(max(k, 0, drawn + marked - total), min(marked, drawn), marked, drawn, total)
+
+
+def fisher(k: int, marked: int, drawn: int, total: int) -> float:
+    """Fisher's exact test of a 2 × 2 table, two-sided as twice the smaller tail."""
+    above = hypergeometric_tail(k, marked, drawn, total)
+    below = _hypergeometric(max(0, drawn + marked - total), min(k, marked, drawn), marked, drawn, total)
+    return min(1.0, 2.0 * min(above, below))
+
+
+def _hypergeometric(first: int, last: int, marked: int, drawn: int, total: int) -> float:
+    if first > last:
+        return 0.0
+    x = np.arange(first, last + 1, dtype=np.float64)
+    terms = (
+        _log_choose(marked, x)
+        + _log_choose(total - marked, drawn - x)
+        - _log_choose(total, np.array([float(drawn)]))
+    )
+    return min(1.0, float(np.exp(terms).sum()))
+
+
+def _log_choose(n: float, k: Floats) -> Floats:
+    found: Floats = gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0)
+    return found
+
+
+def mean_interval(values: Floats, coverage: float) -> tuple[float, float, float]:
+    """Mean with Student's interval; needs two values."""
+    n, mean = len(values), float(values.mean())
+    reach = float(stdtrit(n - 1, 0.5 + coverage / 2.0)) * math.sqrt(float(values.var(ddof=1)) / n)
+    return mean, mean - reach, mean + reach
+
+
+def mean_difference(values: Floats, others: Floats, coverage: float) -> Difference | None:
+    """Difference of two means by Welch's test; None where neither varies.
+
+    References
+    ----------
+    Welch (1947), Biometrika 34(1–2).
+    """
+    a, b = float(values.var(ddof=1)) / len(values), float(others.var(ddof=1)) / len(others)
+    if a + b <= 0.0:
+        return None
+    df = (a + b) ** 2 / (a * a / (len(values) - 1) + b * b / (len(others) - 1))
+    return _judged(float(values.mean() - others.mean()), math.sqrt(a + b), df, coverage)
+
+
+def slope(times: Floats, values: Floats, coverage: float) -> Difference | None:
+    """Slope of a least-squares line, per unit of time; None below four values, or where none varies."""
+    n = len(values)
+    if n < 4:
+        return None
+    t, y = times - times.mean(), values - values.mean()
+    spread = float(t @ t)
+    if spread <= 0.0:
+        return None
+    b = float(t @ y) / spread
+    rest = y - b * t
+    error = float(rest @ rest) / (n - 2)
+    return _judged(b, math.sqrt(error / spread), n - 2.0, coverage) if error > 0.0 else None
+
+
+def _judged(value: float, error: float, df: float, coverage: float) -> Difference:
+    reach = float(stdtrit(df, 0.5 + coverage / 2.0)) * error
+    p = 2.0 * float(stdtr(df, -abs(value) / error))
+    return Difference(value, value - reach, value + reach, p)
