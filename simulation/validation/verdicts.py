@@ -87,6 +87,28 @@ CLAIMS: dict[str, Callable[[Simulated], bool]] = {
 """What a method claims of a log, by its name."""
 
 
+def _level_held(method: str, scene: str, quantity: str, count: int, size: int, source: str) -> Finding:
+    """So many of so many logs were claimed of wrongly: no more than chance allows at the level?"""
+    limit, alarm = binomial_limit(size, LEVEL)
+    rate = count / size
+    return Finding(
+        "verdict",
+        method,
+        scene,
+        quantity,
+        "pass" if count < limit else "fail",
+        rate,
+        (rate * (1.0 - rate) / size) ** 0.5,
+        LEVEL,
+        "level",
+        "false claims < binomial limit at .001",
+        alarm,
+        source,
+        size,
+        f"{count} of {size}, {limit} or more would fail",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class FalseClaims:
     """No more false claims than .05 allows, at a true ratio of exactly 1.2."""
@@ -107,24 +129,8 @@ class FalseClaims:
         size = self.effort.of(full=full)
         claims = CLAIMS[self.method]
         count = sum(claims(simulated(self.scene, self.rows, r)) for r in range(size))
-        limit, alarm = binomial_limit(size, LEVEL)
-        rate = count / size
-        return Finding(
-            self.kind,
-            self.method,
-            self.scene.text,
-            f"type I error, n={self.rows}",
-            "pass" if count < limit else "fail",
-            rate,
-            (rate * (1.0 - rate) / size) ** 0.5,
-            LEVEL,
-            "level",
-            "false claims < binomial limit at .001",
-            alarm,
-            "definition of the level",
-            size,
-            f"{count} of {size}, {limit} or more would fail",
-        )
+        quantity = f"type I error, n={self.rows}"
+        return _level_held(self.method, self.scene.text, quantity, count, size, "definition of the level")
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,24 +255,8 @@ class FamilyClaims:
             counted = cells.cells_of(context, arm, value, 1, arms)
             level = LEVEL * self.share
             count += any(cells.lower_bound(counted, c[None, :], level)[1] > 0.0 for c in contrasts)
-        limit, alarm = binomial_limit(size, LEVEL)
-        rate = count / size
-        return Finding(
-            self.kind,
-            "mover_wilson",
-            "uniform log, 6x1, 0/1, vs baseline arm",
-            f"any of 5 candidates, n={self.rows}",
-            "pass" if count < limit else "fail",
-            rate,
-            (rate * (1.0 - rate) / size) ** 0.5,
-            LEVEL,
-            "level",
-            "false claims < binomial limit at .001",
-            alarm,
-            "Bonferroni",
-            size,
-            f"{count} of {size}, {limit} or more would fail",
-        )
+        scene, quantity = "uniform log, 6x1, 0/1, vs baseline arm", f"any of 5 candidates, n={self.rows}"
+        return _level_held("mover_wilson", scene, quantity, count, size, "Bonferroni")
 
 
 _ROWS = (100, 300, 1000, 10_000)

@@ -220,5 +220,6 @@ def missing_propensities(missing: int, rows: int, source: str) -> SupportMissing
         f"{missing:,} of {rows:,} decisions have no logged propensity",
         expected="a propensity in every row: what a policy would have earned is weighed by it",
         found=f"propensities that are {source}",
-        fix="log propensities, or leave such rows out; estimated ones support no verdict",
+        fix="log propensities, or leave such rows out; estimated ones support no verdict, but estimates "
+        "(nyx_learning.simulation.offpolicy.estimate_propensities)",
     )
