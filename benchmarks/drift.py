@@ -1,6 +1,6 @@
 """Drift: false alarms, delays, regret with and without monitors, and what they cost.
 
-    python -m benchmarks.drift --replications 2000 [--bandits 40]
+    python -m benchmarks.drift --replications 2000 [--bandits 40] [--cost]
 
 The tables of docs/how-to/watch-for-drift.md. Streams and four-arm worlds are played by compiled loops around
 the scan that ``Bandit`` uses; ``--bandits`` plays so many runs of each world with ``Bandit`` itself beside
@@ -17,7 +17,14 @@ import numpy as np
 
 from benchmarks.drift_loops import KL_UCB, THOMPSON, alarms, play
 from nyx_learning import Bandit, BanditSpec, PolicySpec, Strategy
-from nyx_learning.features.monitors import ContextMonitor, DurationMonitor, Monitors, ShiftMonitor
+from nyx_learning.features.monitors import (
+    AnomalyMonitor,
+    ContextMonitor,
+    DurationMonitor,
+    Monitors,
+    PerformanceMetrics,
+    ShiftMonitor,
+)
 from nyx_learning.features.monitors.detectors import adwin
 from nyx_learning.simulation.worlds.piecewise import PROBLEM_1, PROBLEM_2
 
@@ -38,7 +45,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Drift: false alarms, delays, regret, cost.")
     parser.add_argument("--replications", type=int, default=200)
     parser.add_argument("--bandits", type=int, default=0)
+    parser.add_argument("--cost", action="store_true", help="what monitors cost, and nothing else")
     options = parser.parse_args()
+    if options.cost:
+        _cost()
+        return
     _false_alarms(options.replications)
     _delays(options.replications)
     _adwin(options.replications)
@@ -181,10 +192,19 @@ def _cost() -> None:
         def contexts(i: int, phi: list[int], context: ContextMonitor = context) -> None:  # noqa: ARG001
             context.add(phi)
 
+        odd = AnomalyMonitor(dimension, 1)
+
+        def anomaly(i: int, phi: list[int], odd: AnomalyMonitor = odd) -> None:
+            metrics = PerformanceMetrics(
+                10.0 + i % 7, 900.0 + i % 11, 0.1, 0.5 + i % 9 / 20, float(i % 3 == 0), 0.0
+            )
+            odd.add(i, 0, phi, metrics)
+
         parts: dict[str, Callable[[int, list[int]], None]] = {
             "reward": reward,
             "duration": duration,
             "context": contexts,
+            "anomaly": anomaly,
         }
         medians = {name: _median_us(step, rows) for name, step in parts.items()}
         told = ", ".join(f"{name} {us:.1f}" for name, us in medians.items())

@@ -55,7 +55,7 @@ class ShiftMonitor:
         self._dimension, self._arms = dimension, arms
         self._needed = evidence + (_BOTH_LEVELS if arms > 1 else 0.0)
         p = dimension + self._own_columns
-        self._every = max(1, (p * p) // (_DEAR * _DEAR))
+        self._every = -(-p * p // (_DEAR * _DEAR))
         self._room = 64
         self._rows = np.zeros((self._room, p))
         self._owners = np.zeros(self._room, np.int64)
