@@ -168,7 +168,8 @@ def judge(first_seed: int, worlds: int, workflows: int, *, restarts: bool = True
         fixed, by_arm = best_fixed(world, restarts=restarts)
         table.append((float(never), fixed, by_arm, float(adaptive(world, restarts=restarts).mean())))
     never_s, fixed_s, by_arm_s, advised = np.array(table).T
-    return Judged(*(float(x.mean()) for x in (never_s, fixed_s, by_arm_s, advised)), advised - fixed_s)
+    means = [float(x.mean()) for x in (never_s, fixed_s, by_arm_s, advised)]
+    return Judged(means[0], means[1], means[2], means[3], advised - fixed_s)
 
 
 class Recorded(NamedTuple):

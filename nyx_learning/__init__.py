@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .bandit import Bandit, BanditSpec, Decision, PolicySpec, Range, Receipt, Strategy
+    from .bandit.adapting import AdaptationRecommendation, AdaptationStakes
     from .errors import NyxError
     from .features import Categorical, ContextSchema, Flag, Numeric, Ordinal
     from .features.monitors import (
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PLACES = {
+    "AdaptationRecommendation": "bandit.adapting",
+    "AdaptationStakes": "bandit.adapting",
     "Anomaly": "features.monitors",
     "ArmRequest": "service",
     "AsyncNyxClient": "service.client",
@@ -54,6 +57,8 @@ _PLACES = {
 }
 
 __all__ = [
+    "AdaptationRecommendation",
+    "AdaptationStakes",
     "Anomaly",
     "ArmRequest",
     "AsyncNyxClient",

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from ...errors import DatabaseUnavailable
+from ..adapting import Adapting
 from ..parts import Parts
 from ..predicting import Predicting
 
@@ -23,6 +24,7 @@ class OpenParts:
         self._store, self._replica, self._learner = parts.store, parts.replica, parts.learner
         self._following = parts.following
         self._predicting = Predicting(parts.store, parts.spec)
+        self._adapting = Adapting(parts.store, parts.spec)
         self._closing: asyncio.Task[None] | None = None
         self.thought_trees = parts.thought_trees
         """Scores for the user's own table: queued by ``update``, many at once by ``update_many``."""

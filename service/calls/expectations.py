@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ...bandit.adapting import AdaptationRecommendation, AdaptationStakes
+from ...bandit.decision import Decision
 from ...bandit.prediction import PerformancePrediction, WorkflowInput
 from ...features.monitors import Anomaly, BaselineMetrics, PerformanceMetrics, detect_performance_anomalies
 from ...persistence.database import reaching
@@ -42,6 +44,51 @@ class ExpectationCalls(OpenParts):
         """
         self._check_open()
         return await self._predicting.predict(workflow_input, proposed_strategy)
+
+    async def should_adapt_workflow(
+        self,
+        current_performance: PerformanceMetrics,
+        expected_performance: PerformanceMetrics | None = None,
+        *,
+        decision: Decision | str,
+        stakes: AdaptationStakes | None = None,
+        limit_s: float | None = None,
+        retries: bool = True,
+        alternatives: Sequence[str] = (),
+    ) -> AdaptationRecommendation:
+        """Say whether a running execution is worth waiting for: continue, extend, retry, switch or abort.
+
+        Learned from the same rows as ``predict_workflow_performance``: how long the executions of each arm
+        ran in such contexts until they succeeded or failed. It is advice: nothing is stored, and what the
+        execution then reports is learned from. See ``docs/how-to/adapt-mid-run.md``.
+
+        Parameters
+        ----------
+        current_performance : its ``duration_s`` is the seconds it has run.
+        expected_performance : its ``duration_s``, where given, is the median that was expected of it.
+        decision : of this execution, or its id. stakes : what is won and lost.
+        limit_s : seconds at which it will be stopped; None: never. retries : another attempt is open.
+        alternatives : arm ids that one may change to.
+
+        Raises
+        ------
+        InputInvalid, ArmUnknown, ContextInvalid : bad input; the log is not read.
+        DecisionUnknown : an id that is not stored.
+        DatabaseUnavailable : the log cannot be read, and nothing was read before.
+        """
+        self._check_open()
+        if isinstance(decision, str):
+            decision = await self._parts.settling.decision(decision)
+        return await self._adapting.advise(
+            current_performance,
+            expected_performance,
+            arm_id=decision.arm_id,
+            context=decision.context,
+            stakes=stakes,
+            limit_s=limit_s,
+            retries=retries,
+            alternatives=alternatives,
+        )
 
     async def analyze_performance_trends(
         self,

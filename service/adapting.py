@@ -1,0 +1,72 @@
+"""Advice on running executions, from the durations that the stored log tells."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from ..bandit import BanditSpec
+from ..bandit.adapting import AdaptationRecommendation, AdaptationStakes, should_adapt_workflow
+from ..bandit.logged_lifetimes import LoggedLifetimes
+from ..errors import DatabaseUnavailable
+from ..features import Value
+from ..features.monitors.performance import PerformanceMetrics
+from ..persistence.database import reaching
+from ..persistence.store import Store
+from .windowed import Windowed
+
+__all__ = ["Adapting"]
+
+
+class Adapting:
+    """Follows the log from question to question; nobody who decides waits for it."""
+
+    def __init__(self, store: Store, spec: BanditSpec) -> None:
+        self._spec = spec
+        self._window = Windowed(store, spec.name, partial(LoggedLifetimes, spec))
+        self._turn = asyncio.Lock()
+
+    async def advise(
+        self,
+        current: PerformanceMetrics,
+        expected: PerformanceMetrics | None,
+        *,
+        arm_id: str,
+        context: Mapping[str, Value],
+        stakes: AdaptationStakes | None,
+        limit_s: float | None,
+        retries: bool,
+        alternatives: Sequence[str],
+    ) -> AdaptationRecommendation:
+        """``LearningEngine.should_adapt_workflow``."""
+        for name in (arm_id, *alternatives):
+            self._spec.arms.locate(name)
+
+        def told(known: LoggedLifetimes) -> AdaptationRecommendation:
+            return should_adapt_workflow(
+                current,
+                expected,
+                known=known.lifetimes,
+                arm_id=arm_id,
+                cell=known.cell(context),
+                stakes=stakes,
+                limit_s=limit_s,
+                retries=retries,
+                alternatives=alternatives,
+            )
+
+        async with self._turn:
+            try:
+                known = await self._window.learner()
+                told(known)  # bad input is refused before the log is read
+                try:
+                    with reaching():
+                        known = await self._window.catch_up()
+                except DatabaseUnavailable:
+                    if not known.seq:
+                        raise
+                return told(known)
+            except asyncio.CancelledError:
+                self._window.known = None  # a thread may still be at work on it
+                raise

@@ -1,0 +1,80 @@
+"""Advice on running executions of the durable engine: from the log, the same in every process."""
+
+from typing import Any
+
+import pytest
+
+from nyx_learning import BanditSpec, LearningEngine, Outcome, PerformanceMetrics
+from nyx_learning.bandit.adapting import AdaptationStakes
+from nyx_learning.bandit.logged_lifetimes import LoggedLifetimes
+from nyx_learning.errors import ArmUnknown, DatabaseUnavailable, DecisionUnknown, InputInvalid
+
+STAKES = AdaptationStakes(time_cost=0.005)
+
+
+async def worked(engine: LearningEngine, executions: range) -> None:
+    """Code succeeds within 8 to 12 s or is stopped at 100; text fails at once every second time."""
+    for i in executions:
+        decision = await engine.select_arm({"task": ("code", "text")[i % 2], "size": 4.0}, f"w-{i}")
+        if i % 2:
+            outcome = Outcome(success=i % 4 == 1, duration_s=2.0)
+        elif i % 3:
+            outcome = Outcome(success=True, duration_s=8.0 + i % 5)
+        else:
+            outcome = Outcome(success=False, timed_out=True, duration_s=100.0)
+        await engine.update_reward(decision, outcome)
+
+
+async def test_every_process_says_the_same(open_engine: Any, spec: BanditSpec) -> None:
+    first, second = await open_engine(spec), await open_engine(spec)
+    decision = await first.select_arm({"task": "code", "size": 4.0}, "running")
+    cold = await first.should_adapt_workflow(PerformanceMetrics(duration_s=5.0), decision=decision)
+    assert (cold.action, cold.enough_evidence, cold.executions) == ("continue", False, 0)
+    await worked(first, range(60))
+    await worked(second, range(60, 120))
+    told = []
+    for seconds in (1.0, 30.0):
+        answers = [
+            await engine.should_adapt_workflow(
+                PerformanceMetrics(duration_s=seconds), decision=which, stakes=STAKES, retries=False
+            )
+            for engine, which in ((first, decision), (second, "running"))
+        ]
+        assert answers[0] == answers[1]
+        told.append(answers[0])
+    assert [one.action for one in told] == ["continue", "abort"]
+    assert told[0].executions == 120
+    assert (told[0].success_probability or 0.0) > 0.5
+    assert told[1].success_probability == 0.0
+    known = LoggedLifetimes(spec)
+    for row, context in await first._parts.store.log.after(0, 500):
+        known.absorb(row, context)
+    assert known.lifetimes.curve(decision.arm_id, known.cell({"task": "code", "size": 9.0})) == (
+        first._adapting._window.known.lifetimes.curve(decision.arm_id, known.cell(decision.context))
+    )
+    with pytest.raises(InputInvalid, match="out of turn"):
+        known.absorb(row)
+
+
+async def test_bad_questions_are_refused_without_reading_the_log(
+    open_engine: Any, spec: BanditSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = await open_engine(spec)
+    decision = await engine.select_arm({"task": "code", "size": 4.0}, "running")
+
+    async def unreadable() -> int:
+        raise AssertionError
+
+    monkeypatch.setattr(engine._parts.store.log, "last_seq", unreadable)
+    asked = PerformanceMetrics(duration_s=5.0)
+    with pytest.raises(ArmUnknown):
+        await engine.should_adapt_workflow(asked, decision=decision, alternatives=["nobody"])
+    with pytest.raises(InputInvalid, match="alternative to itself"):
+        await engine.should_adapt_workflow(asked, decision=decision, alternatives=[decision.arm_id])
+    with pytest.raises(InputInvalid, match="duration_s"):
+        await engine.should_adapt_workflow(PerformanceMetrics(), decision=decision)
+    with pytest.raises(DecisionUnknown):
+        await engine.should_adapt_workflow(asked, decision="never made")
+    await engine.close()
+    with pytest.raises(DatabaseUnavailable):
+        await engine.should_adapt_workflow(asked, decision=decision)
