@@ -212,9 +212,9 @@ class Watch:
             good = good and all(0 <= i < len(self._spans) for i in starts["reward"])
             good = good and all(0 <= i < len(self._spans) for i in starts["anomaly"])
             good = good and all(0 <= i < units for i in starts["duration"])
-            alerts = [float(time) for time in document["alerts"]]
+            alerts, contexts = [float(time) for time in document["alerts"]], document["context"]
             good = good and all(isfinite(time) for time in alerts)
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             good = False
         if not good:
             raise DocumentInvalid(
@@ -223,7 +223,7 @@ class Watch:
                 found=shown(document),
                 fix="remove it: the monitors are computed again from the log",
             )
-        self._contexts.restore(document["context"])
+        self._contexts.restore(contexts)
         self._epochs, self._waiting, self._starts = epochs, waiting, starts
         self._shifts, self._durations, self._anomalies, self.seq = {}, {}, {}, seq
         self._budget = AlertBudget(self._settings.alerts_a_day, alerts)

@@ -205,7 +205,15 @@ def test_rows_out_of_turn_are_refused() -> None:
     with pytest.raises(InputInvalid, match="expected: row 1"):
         watch.skip(2)
     watch.skip(1)
-    for damaged in ({}, {**watch.progress(), "epochs": [0]}, {**watch.progress(), "reward": {"9": 1}}):
+    good = watch.progress()
+    for damaged in (
+        {},
+        {**good, "epochs": [0]},
+        {**good, "reward": {"9": 1}},
+        {**good, "alerts": [10**400]},
+        {**good, "context": None},
+        {name: part for name, part in good.items() if name != "context"},
+    ):
         with pytest.raises(DocumentInvalid):
             watch.restore(damaged)
     assert watch.seq == 1
