@@ -167,7 +167,9 @@ def _study(args: argparse.Namespace, log: Judged, stored: StoredLog | None) -> S
     if not args.keep_learning:
         return study
     judged = {name: one for name, one in candidates.items() if name in study.tables}
-    return replace(study, onward=estimate_onward(log, teacher, judged))
+    # The best of a search is flattered by the rows that chose it.
+    fresh = log if args.search is None else study.log
+    return replace(study, onward=estimate_onward(fresh, teacher, judged))
 
 
 def _check_usage(args: argparse.Namespace) -> None:

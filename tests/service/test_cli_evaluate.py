@@ -92,6 +92,11 @@ def test_a_policy_that_keeps_learning_is_estimated_and_claims_nothing(
     # It is better than choosing by chance, and no better than what it comes to in the end.
     frozen, uniform = (verdict["target"]["value"] for verdict in found["verdicts"])
     assert uniform < one["value"] < frozen + 2 * one["standard_error"]
+    space = tmp_path / "space.json"
+    space.write_text('["hier_ts", "ucb1:alpha=1"]', encoding="utf-8")
+    (chosen,) = ask(capsys, log, "--search", str(space), "--keep-learning")[1]["keep_learning"]
+    assert (chosen["rows"], one["rows"]) == (400, 1200)
+    capsys.readouterr()
     main(["evaluate", *asked, "--keep-learning"])
     assert "an estimate and no verdict" in capsys.readouterr().out
     assert "Had it gone on learning" in report.read_text(encoding="utf-8")
