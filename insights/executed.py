@@ -13,7 +13,7 @@ Plain = str | int | float | bool
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """One execution; None stands for what was not reported.
+    """One execution; None stands for what was not reported, and so does a number that is not finite.
 
     duration_s : seconds; where ``timed_out``, it would have taken at least so long. error_codes : in the
     order in which they came. time : seconds since 1970, of the report.

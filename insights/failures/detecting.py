@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -66,7 +67,7 @@ class FailurePattern:
         if self.known_without:
             text += f", of the others {self.failed_without:,} of {self.known_without:,}"
         lines = [
-            f"  goes with {x.kind} {x.name} {x.value}: {x.together:,} of {x.of:,},"
+            f"  goes with {x.name} {x.value}: {x.together:,} of {x.of:,},"
             f" elsewhere {x.elsewhere:.1%} (lift {x.lift:.2f}, q {x.q:.2g})"
             for x in self.goes_with[:_EXAMPLES]
         ]
@@ -178,7 +179,7 @@ def detect_failure_patterns(
 
     def pattern(place: int, sequence: tuple[str, ...], found: FoundSequence | None) -> FailurePattern:
         inside = rows[place]
-        times = [t for i in inside if (t := executions[i].time) is not None]
+        times = [t for i in inside if (t := executions[i].time) is not None and math.isfinite(t)]
         newest = sorted(inside, key=lambda i: (-(executions[i].time or 0.0), executions[i].execution_id))
         bad, told = sum(failed[i] for i in inside), sum(known[i] for i in inside)
         return FailurePattern(

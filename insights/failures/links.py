@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
@@ -91,7 +92,7 @@ def _factors(
             put("parameter", name, row, value)
         for name, value in e.context.items():
             put("context", name, row, value)
-        if e.time is not None:
+        if e.time is not None and math.isfinite(e.time):
             put("hour", "hour (UTC)", row, _BLOCKS[int(e.time % 86_400) // 21_600])
             put("weekday", "weekday (UTC)", row, _DAYS[int(e.time // 86_400) % 7])
     labels, masks = [], []

@@ -234,8 +234,9 @@ def _column(rows: Sequence[Executed], metric: Metric) -> tuple[Floats, Floats]:
     times, values = [], []
     for e in rows:
         value = getattr(e, metric)
-        if value is not None and (metric not in _RATIOS or value > 0.0):
-            times.append(math.nan if e.time is None else e.time / _DAY_S)
+        if value is not None and math.isfinite(value) and (metric not in _RATIOS or value > 0.0):
+            time = math.nan if e.time is None else e.time
+            times.append(time / _DAY_S if math.isfinite(time) else math.nan)
             values.append(math.log(value) if metric in _RATIOS else float(value))
     return np.array(times), np.array(values)
 

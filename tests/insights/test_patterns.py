@@ -10,6 +10,7 @@ import pytest
 
 from nyx_learning.errors import InputInvalid
 from nyx_learning.insights.executed import Executed
+from nyx_learning.insights.failures import detect_failure_patterns
 from nyx_learning.insights.patterns import analyze_strategy_patterns
 
 DAY = 86_400.0
@@ -125,3 +126,16 @@ def test_bad_questions() -> None:
         with pytest.raises(InputInvalid) as caught:
             analyze_strategy_patterns([], **wrong)
         assert caught.value.fix
+
+
+def test_numbers_that_are_not_finite_count_as_not_reported() -> None:
+    rows = [Executed(f"e{i}", "a", reward=0.1 * (i % 5), time=DAY * i) for i in range(40)]
+    odd = [Executed(f"o{i}", "a", reward=math.nan, duration_s=math.inf, time=math.nan) for i in range(20)]
+    (found,) = analyze_strategy_patterns(rows + odd).patterns
+    assert found.n == 60
+    assert [(m.metric, m.n) for m in found.metrics] == [("reward", 40)]
+    json.dumps(found.to_dict(), allow_nan=False)
+    codes = detect_failure_patterns(
+        [Executed(f"e{i}", "a", error_codes=("x",), time=math.nan) for i in range(9)]
+    )
+    assert (codes.codes[0].occurrences, codes.codes[0].first) == (9, None)
