@@ -8,6 +8,7 @@ from functools import partial
 
 from ..bandit import BanditSpec
 from ..bandit.adapting import AdaptationRecommendation, AdaptationStakes, should_adapt_workflow
+from ..bandit.lifetimes import Lifetimes
 from ..bandit.logged_lifetimes import LoggedLifetimes
 from ..errors import DatabaseUnavailable
 from ..features import Value
@@ -17,6 +18,8 @@ from ..persistence.store import Store
 from .windowed import Windowed
 
 __all__ = ["Adapting"]
+
+_NOTHING = Lifetimes()
 
 
 class Adapting:
@@ -43,11 +46,11 @@ class Adapting:
         for name in (arm_id, *alternatives):
             self._spec.arms.locate(name)
 
-        def told(known: LoggedLifetimes) -> AdaptationRecommendation:
+        def told(known: LoggedLifetimes, lifetimes: Lifetimes) -> AdaptationRecommendation:
             return should_adapt_workflow(
                 current,
                 expected,
-                known=known.lifetimes,
+                known=lifetimes,
                 arm_id=arm_id,
                 cell=known.cell(context),
                 stakes=stakes,
@@ -59,14 +62,14 @@ class Adapting:
         async with self._turn:
             try:
                 known = await self._window.learner()
-                told(known)  # bad input is refused before the log is read
+                told(known, _NOTHING)  # bad input is refused before the log is read
                 try:
                     with reaching():
                         known = await self._window.catch_up()
                 except DatabaseUnavailable:
                     if not known.seq:
                         raise
-                return told(known)
+                return told(known, known.lifetimes)
             except asyncio.CancelledError:
                 self._window.known = None  # a thread may still be at work on it
                 raise
