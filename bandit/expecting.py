@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ArmUnknown, InputInvalid
+from ..errors import ArmUnknown
 from ..features import ONE, Encoder, Value
 from ..features.expectations import AmountModel, SuccessModel
 from .contribution import first_contribution
 from .events import EventRow
-from .log import LogRow, RewardRow
+from .log import LogRow, RewardRow, check_turn
 from .prediction import Expected, PerformancePrediction, mixed_amount, mixed_success, notes_on
 from .space import ArmSpace
 from .spec import BanditSpec
@@ -72,13 +72,7 @@ class Expectations:
         ------
         InputInvalid : the row is not the next one; nothing has changed.
         """
-        if row.seq != self.seq + 1:
-            raise InputInvalid(
-                "a row reaches the expectations out of turn",
-                expected=f"row {self.seq + 1}",
-                found=f"row {row.seq}",
-                fix="feed the rows in the order of the bandit's sequence, without gaps",
-            )
+        check_turn(row.seq, self.seq, "expectations")
         self.seq = row.seq
         if isinstance(row, EventRow):
             self._note(row)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ..canonical import canonical_json, digest, hashed, number, quoted
+from ..errors import InputInvalid
 from ..rewards import Adoption, Outcome, Reward
 from .decision import Decision
 from .events import EventRow
@@ -26,6 +27,7 @@ __all__ = [
     "OtherRow",
     "RewardRow",
     "RowText",
+    "check_turn",
 ]
 
 REPORT, EXPIRY, ABANDONMENT, RETRACTION = "reward", "expiry", "abandonment", "retraction"
@@ -233,3 +235,19 @@ class OtherRow(NamedTuple):
 
 LogRow: TypeAlias = RewardRow | EventRow | OtherRow
 """Any row of the log, as it is folded."""
+
+
+def check_turn(seq: int, last: int, whom: str) -> None:
+    """Refuse a row that is not the next one behind ``last``; ``whom`` : who is fed.
+
+    Raises
+    ------
+    InputInvalid : it is not.
+    """
+    if seq != last + 1:
+        raise InputInvalid(
+            f"a row reaches the {whom} out of turn",
+            expected=f"row {last + 1}",
+            found=f"row {seq}",
+            fix="feed the rows in the order of the bandit's sequence, without gaps",
+        )

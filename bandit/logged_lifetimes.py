@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..errors import InputInvalid
 from ..features import Encoder, Numeric, Value
 from ..features.schema import columns
 from .contribution import first_contribution
 from .lifetimes import EDGES, Lifetimes
-from .log import LogRow, RewardRow
+from .log import LogRow, RewardRow, check_turn
 from .spec import BanditSpec
 
 __all__ = ["LoggedLifetimes"]
@@ -45,13 +44,7 @@ class LoggedLifetimes:
         ------
         InputInvalid : the row is not the next one; nothing has changed.
         """
-        if row.seq != self.seq + 1:
-            raise InputInvalid(
-                "a row reaches the lifetimes out of turn",
-                expected=f"row {self.seq + 1}",
-                found=f"row {row.seq}",
-                fix="feed the rows in the order of the bandit's sequence, without gaps",
-            )
+        check_turn(row.seq, self.seq, "lifetimes")
         self.seq = row.seq
         seen = first_contribution(row, context, self._spec, self._encoder)
         if seen is None or not isinstance(row, RewardRow) or row.outcome is None:

@@ -32,7 +32,7 @@ from ..features.monitors import (
 )
 from .contribution import first_contribution
 from .events import ALARM, EPOCH, EventRow
-from .log import LogRow, RewardRow
+from .log import LogRow, RewardRow, check_turn
 from .space import ArmSpace
 from .spec import BanditSpec
 
@@ -106,7 +106,7 @@ class Watch:
         ------
         InputInvalid : the row is not the next one; nothing has changed.
         """
-        self._expect(row.seq)
+        check_turn(row.seq, self.seq, "monitors")
         if isinstance(row, EventRow):
             self.note(row)
             return []
@@ -116,18 +116,18 @@ class Watch:
 
     def observe(self, seen: Observation) -> list[EventRow]:
         """``absorb`` for a first contribution that needs no decoding."""
-        self._expect(seen.seq)
+        check_turn(seen.seq, self.seq, "monitors")
         self.seq = seen.seq
         return self._judged(seen)
 
     def skip(self, seq: int) -> None:
         """Take in a row that no monitor looks at."""
-        self._expect(seq)
+        check_turn(seq, self.seq, "monitors")
         self.seq = seq
 
     def note(self, event: EventRow) -> None:
         """Take in an event of the log: the epochs that it begins."""
-        self._expect(event.seq)
+        check_turn(event.seq, self.seq, "monitors")
         for name, epoch in event.epochs.items():
             unit = self._unit(name)
             if unit is None:
@@ -228,15 +228,6 @@ class Watch:
         self._shifts, self._durations, self._anomalies, self.seq = {}, {}, {}, seq
         self._budget = AlertBudget(self._settings.alerts_a_day, alerts)
         return min([*rows, self.seq + 1])
-
-    def _expect(self, seq: int) -> None:
-        if seq != self.seq + 1:
-            raise InputInvalid(
-                "a row reaches the monitors out of turn",
-                expected=f"row {self.seq + 1}",
-                found=f"row {seq}",
-                fix="feed the rows in the order of the bandit's sequence, without gaps",
-            )
 
     def _seen(self, row: LogRow, context: Mapping[str, Any] | None) -> Observation | None:
         seen = first_contribution(row, context, self._spec, self._encoder)

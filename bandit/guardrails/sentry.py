@@ -17,7 +17,7 @@ from typing import Any
 from ...errors import ArmUnknown, DocumentInvalid, InputInvalid, shown
 from ...features import ONE
 from ..events import GUARDRAIL, EventRow
-from ..log import LogRow, RewardRow
+from ..log import LogRow, RewardRow, check_turn
 from ..spec import BanditSpec
 from .comparison import Comparison
 from .settings import Breaker, Budget, Guardrails
@@ -72,13 +72,7 @@ class Sentry:
         ------
         InputInvalid : the row is not the next one; nothing has changed.
         """
-        if row.seq != self.seq + 1:
-            raise InputInvalid(
-                "a row reaches the guardrails out of turn",
-                expected=f"row {self.seq + 1}",
-                found=f"row {row.seq}",
-                fix="feed the rows in the order of the bandit's sequence, without gaps",
-            )
+        check_turn(row.seq, self.seq, "guardrails")
         self.seq = row.seq
         if not isinstance(row, RewardRow) or row.units is None or row.taken is not None:
             return []
