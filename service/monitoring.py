@@ -27,7 +27,7 @@ from ..errors import NyxError
 from ..persistence.events import append_events, events_between, load_progress, save_progress
 from ..persistence.queries import query
 from ..persistence.rows import Row, any_row_from
-from ..persistence.sessions import session_settings
+from ..persistence.sessions import leader_session
 
 __all__ = ["Monitoring", "MonitoringStatus"]
 
@@ -92,13 +92,7 @@ class Monitoring:
         return MonitoringStatus(self.leading, seq, max(0, last - seq), self.appended)
 
     async def _lead(self) -> None:
-        connection = await asyncpg.connect(
-            self._dsn,
-            timeout=10.0,
-            command_timeout=60.0,
-            # A leader that is stopped amid a transaction must not keep all others from the bandit's row.
-            server_settings={**session_settings(self._dsn), "application_name": "nyx-monitors"},
-        )
+        connection = await leader_session(self._dsn, "nyx-monitors")
         try:
             while not await connection.fetchval(query("try_lead"), self._spec.name):  # noqa: ASYNC110 (a lock)
                 await asyncio.sleep(_AGAIN_S)

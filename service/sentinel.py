@@ -22,7 +22,7 @@ from ..persistence.events import append_events, load_progress
 from ..persistence.guardrails import save_guarding
 from ..persistence.queries import query
 from ..persistence.rows import Row, any_row_from
-from ..persistence.sessions import session_settings
+from ..persistence.sessions import leader_session
 
 __all__ = ["Sentinel"]
 
@@ -57,13 +57,7 @@ class Sentinel:
             await asyncio.sleep(_AGAIN_S)
 
     async def _lead(self) -> None:
-        connection = await asyncpg.connect(
-            self._dsn,
-            timeout=10.0,
-            command_timeout=60.0,
-            # A leader that is stopped amid a transaction must not keep all others from the bandit's row.
-            server_settings={**session_settings(self._dsn), "application_name": "nyx-guardrails"},
-        )
+        connection = await leader_session(self._dsn, "nyx-guardrails")
         try:
             while not await connection.fetchval(query("try_guard"), self._spec.name):  # noqa: ASYNC110 (a lock)
                 await asyncio.sleep(_AGAIN_S)
