@@ -16,7 +16,8 @@ class Executed:
     """One execution; None stands for what was not reported, and so does a number that is not finite.
 
     duration_s : seconds; where ``timed_out``, it would have taken at least so long. error_codes : in the
-    order in which they came. time : seconds since 1970, of the report.
+    order in which they came. time : seconds since 1970, of the report. agent_id, agent_type : who executed
+    it, where that was told.
     """
 
     execution_id: str
@@ -30,3 +31,5 @@ class Executed:
     timed_out: bool = False
     error_codes: tuple[str, ...] = ()
     time: float | None = None
+    agent_id: str | None = None
+    agent_type: str | None = None
