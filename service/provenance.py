@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..bandit import BanditSpec, Decision
-from ..bandit.bandit import unknown_decision
+from ..bandit.calls.base import unknown_decision
 from ..errors import InputInvalid
 from ..persistence.database import reaching, unavailable
 from ..persistence.replica import Replica
