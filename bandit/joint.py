@@ -16,7 +16,7 @@ from .decision import ARM_STAGE, GUARDED, Beliefs, Stage
 from .forgetting import Forgetting
 from .guardrails.acting import Rules, guard
 from .policies import Setting, build
-from .policies.base import Floats
+from .policies.base import Contenders, Floats
 from .spec import BanditSpec
 from .sums import Sums
 
@@ -96,7 +96,14 @@ class JointChooser:
             for i, arm in enumerate(self._arms)
         ]
 
-    def _mass(self, phi: Sequence[int], allowed: tuple[int, ...] | None) -> npt.NDArray[np.int64]:
+    def contenders(self, phi: Sequence[int], arms: Sequence[Arm]) -> Contenders:
+        """What the policy holds of these arms as rivals of each other."""
+        self._refresh()
+        found = self._policy.contenders(numbers(phi) if self._policy.reads_context else self._no_context)
+        chosen = [self._arms.index(arm.arm_id) for arm in arms]
+        return Contenders(found.weight, found.mean[:, chosen], found.own[:, chosen], found.whole[:, chosen])
+
+    def _refresh(self) -> None:
         if self._forgetting is not None:
             if self._forgetting.due:
                 changed = self._forgetting.refresh()
@@ -104,6 +111,9 @@ class JointChooser:
         elif self._sums.stale:
             changed = self._sums.refresh()
             self._policy.refresh(self._sums.reading, changed)
+
+    def _mass(self, phi: Sequence[int], allowed: tuple[int, ...] | None) -> npt.NDArray[np.int64]:
+        self._refresh()
         mask = self._mask(allowed)
         context = numbers(phi) if self._policy.reads_context else self._no_context
         self._policy.pmf(context, mask, self._pmf)

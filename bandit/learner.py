@@ -16,6 +16,7 @@ from .guardrails.state import GuardState
 from .history import HistoryRow
 from .joint import JointChooser
 from .policies import CATALOG
+from .policies.base import Contenders
 from .space import ArmSpace
 from .spec import BanditSpec
 from .staged import StagedChooser
@@ -229,7 +230,18 @@ class Learner:
     ) -> list[Beliefs]:
         """Tell what the policy holds of each arm in a context; changes nothing."""
         _, phi = self.encoder.encode(context)
-        return self._chooser.beliefs(phi, self.arms.eligible(eligible, None))
+        return self.views(phi, self.arms.eligible(eligible, None))
+
+    def views(self, phi: Sequence[int], allowed: tuple[int, ...] | None) -> list[Beliefs]:
+        """``beliefs`` for validated arguments: an encoded context, and positions of eligible arms."""
+        return self._chooser.beliefs(phi, allowed)
+
+    def contenders(self, phi: Sequence[int], arms: Sequence[Arm]) -> Contenders:
+        """Tell what the policy holds of these arms as rivals of each other; changes nothing.
+
+        In a space of parameters any of its arms may be asked for.
+        """
+        return self._chooser.contenders(phi, arms)
 
 
 def _all_barred(rules: Rules, allowed: tuple[int, ...] | None) -> EligibilityEmpty:

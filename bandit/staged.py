@@ -32,7 +32,7 @@ from .forgetting import Forgetting
 from .guardrails.acting import Rules
 from .joint import numbers
 from .parameters import CELLS, DEPTH, ParameterValue, Range, encode_level, encode_position, position
-from .policies.base import Floats
+from .policies.base import Contenders, Floats
 from .policies.factored import FactoredModel
 from .space import BASELINE_STAGE, STRATEGY_STAGE, ArmSpace
 from .spec import BanditSpec
@@ -121,6 +121,23 @@ class StagedChooser:
             Beliefs(name, float(mean[i]), float(sd[i]), mass[i] / TOTAL, int(counts[i]))
             for i, name in enumerate(names)
         ]
+
+    def contenders(self, phi: Sequence[int], arms: Sequence[Arm]) -> Contenders:
+        """What the policy holds of these arms as rivals of each other; NaN under ``uniform``."""
+        self._refresh()
+        model, shape = self._model, (1 if self._model is None else len(self._model.weight), len(arms))
+        weight = np.ones(1) if model is None else model.weight.copy()
+        found = Contenders(weight, *(np.full(shape, np.nan) for _ in range(3)))
+        if model is None:
+            return found
+        context = numbers(phi)
+        for i, arm in enumerate(arms):
+            unit = self._space.units.index(arm.strategy)
+            z = self._space.encode(unit, arm.parameters)[: model.sizes[unit] - model.dimension]
+            point = np.concatenate([context, numbers(z)])[None, :]
+            for column, values in zip(found[1:], model.points(unit, context, point), strict=True):
+                column[:, i] = values[:, 0]
+        return found
 
     def _refresh(self) -> None:
         if self._forgetting is not None:

@@ -5,17 +5,36 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ..arms import ArmTable
 
-__all__ = ["Floats", "Mask", "Policy", "Setting"]
+__all__ = ["Contenders", "Floats", "Mask", "Policy", "Setting"]
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
+
+
+class Contenders(NamedTuple):
+    """Beliefs about some arms, under each hypothesis r of a model (its ratios of prior sds).
+
+    weight (R,) : probabilities of the hypotheses. mean (R, K) : expected reward. own (R, K) : variance of
+    what an arm does not share with all others; it alone decides which is best. whole (R, K) : of all.
+    """
+
+    weight: Floats
+    mean: Floats
+    own: Floats
+    whole: Floats
+
+    def moments(self) -> tuple[Floats, Floats]:
+        """Mean and sd (K,), (K,) of each arm's expected reward, over the hypotheses."""
+        weight = self.weight[:, None]
+        centre = (weight * self.mean).sum(axis=0)
+        return centre, np.sqrt((weight * (self.whole + (self.mean - centre) ** 2)).sum(axis=0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +105,15 @@ class Policy(ABC):
 
         NaN where the policy holds no belief (an arm without rewards, under a policy without a prior).
         """
+
+    def contenders(self, phi: Floats) -> Contenders:
+        """What the policy holds of the arms as rivals of each other: beliefs without what all arms share.
+
+        By default the beliefs, as if no two arms shared anything: independent, and in one hypothesis.
+        """
+        mean, sd = self.beliefs(phi)
+        variance = (sd * sd)[None, :]
+        return Contenders(np.ones(1), mean[None, :].copy(), variance, variance)
 
 
 def sample_beliefs(reading: Floats) -> tuple[Floats, Floats]:

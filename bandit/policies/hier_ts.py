@@ -8,7 +8,7 @@ from math import sqrt
 import numpy as np
 
 from .. import kernels
-from .base import Floats, Mask, Policy, Setting
+from .base import Contenders, Floats, Mask, Policy, Setting
 from .hierarchical import HierarchicalModel
 
 __all__ = ["HierTs"]
@@ -71,3 +71,6 @@ class HierTs(Policy):
     def beliefs(self, phi: Floats) -> tuple[Floats, Floats]:  # noqa: D102
         self._model.score(phi)
         return self._model.moments()
+
+    def contenders(self, phi: Floats) -> Contenders:  # noqa: D102
+        return self._model.contenders(phi)

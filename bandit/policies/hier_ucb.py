@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .. import kernels
-from .base import Floats, Mask, Policy, Setting
+from .base import Contenders, Floats, Mask, Policy, Setting
 from .hierarchical import HierarchicalModel
 
 __all__ = ["HierUcb"]
@@ -52,3 +52,6 @@ class HierUcb(Policy):
     def beliefs(self, phi: Floats) -> tuple[Floats, Floats]:  # noqa: D102
         self._model.score(phi)
         return self._model.moments()
+
+    def contenders(self, phi: Floats) -> Contenders:  # noqa: D102
+        return self._model.contenders(phi)

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import kernels
 from ..arms import listed
-from .base import Floats, Setting
+from .base import Contenders, Floats, Setting
 from .tree import Scales, TreePosterior, scales_of
 
 __all__ = ["HierarchicalModel"]
@@ -166,6 +166,11 @@ class HierarchicalModel:
     def moments(self) -> tuple[Floats, Floats]:
         """Mean and sd (K,), (K,) of each arm's expected reward, for the context of the last ``score``."""
         return self._tree.moments(self.mean, self.whole)
+
+    def contenders(self, phi: Floats) -> Contenders:
+        """What is known of the arms in a context φ (D,), under each ratio."""
+        self.score(phi)
+        return Contenders(self.weight.copy(), self.mean.copy(), self.own.copy(), self.whole.copy())
 
 
 def _level_columns(setting: Setting) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:

@@ -8,7 +8,7 @@ from math import sqrt
 import numpy as np
 
 from .. import kernels
-from .base import Floats, Mask, Policy, Setting
+from .base import Contenders, Floats, Mask, Policy, Setting
 from .hierarchical import HierarchicalModel
 from .ridge import RidgeModel
 
@@ -66,3 +66,7 @@ class SquareCb(Policy):
         if isinstance(model, RidgeModel):
             return model.value.copy(), self._noise * model.norm
         return model.moments()
+
+    def contenders(self, phi: Floats) -> Contenders:  # noqa: D102
+        model = self._model
+        return super().contenders(phi) if isinstance(model, RidgeModel) else model.contenders(phi)
