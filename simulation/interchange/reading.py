@@ -26,6 +26,7 @@ from .parquet import parquet_rows
 __all__ = ["FORMATS", "Reject", "format_of", "named_format", "opened", "read_columns", "read_log"]
 
 FORMATS = ("jsonl", "csv", "parquet")
+"""Formats of a log's file."""
 MAX_LINE = 1 << 20
 """Bytes of the longest line that is read."""
 

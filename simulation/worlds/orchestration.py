@@ -23,7 +23,6 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from ...bandit import ArmTable, Strategy
 from ...features import ONE, Categorical, ContextSchema, Ordinal, Value
@@ -32,14 +31,12 @@ from .. import lockstep
 from ..keys import key_of
 from . import checks, truth
 from .base import NEVER, Floats, Integers, Rounds, World
+from .executing import SIZE_SD, Executions, executions
 from .population import COMPLEXITIES, STRATEGIES, TASK_TYPES, Profile, profile
 
 __all__ = ["Orchestration"]
 
-_DRAWS = 10  # uniforms of an execution, see the indices below
-_STALL, _ATTEMPT, _QUALITY, _QUALITY_KNOWN, _FEEDBACK, _FEEDBACK_KNOWN, _LOST = 0, 1, 5, 6, 7, 8, 9
 _DRIFT = {"parallel": (1.8, 2.5)}
-_SIZE_SD = 0.5
 _REFERENCE_S = {"simple": 15.0, "moderate": 40.0, "complex": 100.0}
 _WEIGHTS = {"speed": 0.25, "quality": 0.30, "success": 0.30, "usefulness": 0.15}
 
@@ -118,7 +115,7 @@ class Orchestration(World):
         return np.array(
             [
                 [
-                    [truth.expected_reward(p, self.reward, float(reference), size_sd=_SIZE_SD) for p in row]
+                    [truth.expected_reward(p, self.reward, float(reference), size_sd=SIZE_SD) for p in row]
                     for row, reference in zip(phase, self._references, strict=True)
                 ]
                 for phase in self._profiles
@@ -169,41 +166,13 @@ class Orchestration(World):
             phase = (np.arange(start, stop) >= self.drift_round).astype(np.int64)
         return which, phase
 
-    def _executions(self, seed: int, replication: int, start: int, stop: int) -> dict[str, npt.NDArray[Any]]:
+    def _executions(self, seed: int, replication: int, start: int, stop: int) -> Executions:
         """What every arm would report in each round: columns (n, K) as ``price_bulk`` takes them."""
         which, phase = self._places(seed, replication, start, stop)
-        median, timeout, retries, failure, stall, quality = np.moveaxis(self._table[phase, which], -1, 0)
-        n, k = median.shape
-        size, u = np.empty(n), np.empty(n * k * _DRAWS)
-        lockstep.rewards.lognormals_into(*key_of(seed, replication, "sizes"), start, _SIZE_SD, size)
-        lockstep.counter.uniforms_into(*key_of(seed, replication, "executions"), start * k * _DRAWS, u)
-        u = u.reshape(n, k, _DRAWS)
-        attempt = median * size[:, None]
-        most = int(retries.max()) + 1
-        # Attempts before the first success, of those that are allowed.
-        failed = np.cumprod(u[..., _ATTEMPT : _ATTEMPT + most] < failure[..., None], axis=-1)
-        failed = (failed * (np.arange(most) <= retries[..., None])).sum(axis=-1)
-        success = failed <= retries
-        whole = attempt * np.minimum(failed + 1, retries + 1)
-        stalled = u[..., _STALL] < stall
-        timed_out = stalled | (whole > timeout)
-        success &= ~timed_out
-        done = np.minimum(np.where(stalled, 0, np.floor(timeout / attempt)), retries)
-        repeated = np.where(timed_out, np.minimum(done, failed), np.minimum(failed, retries))
-        graded = quality + 0.3 * (u[..., _QUALITY] - 0.5)
-        said = np.where(u[..., _FEEDBACK] < np.where(success, truth.GOOD, truth.GOOD_FAILED), 1.0, 0.0)
-        return {
-            "success": success,
-            "timed_out": timed_out,
-            "duration_s": np.where(timed_out, timeout, whole),
-            "retries": repeated,
-            "errors": repeated + ~success,
-            "quality": np.where(
-                success, np.where(u[..., _QUALITY_KNOWN] < truth.QUALITY_KNOWN, graded, np.nan), 0.0
-            ),
-            "user_feedback": np.where(u[..., _FEEDBACK_KNOWN] < truth.FEEDBACK_KNOWN, said, np.nan),
-            "lost": u[..., _LOST] < self.lost,
-        }
+        columns = executions(self._table[phase, which], seed, replication, start, lost=self.lost)
+        for name in ("begun", "size"):
+            del columns[name]
+        return columns
 
     def to_dict(self) -> dict[str, Any]:  # noqa: D102
         return {
