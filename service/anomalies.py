@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from ..errors import InputInvalid, shown
 from ..features.monitors import Anomaly, BaselineMetrics, PerformanceMetrics
@@ -32,6 +33,11 @@ class FoundAnomaly:
     anomaly: Anomaly
     time: float | None
     alert: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON."""
+        document = {name: getattr(self, name) for name in ("seq", "row", "arm_id", "time", "alert")}
+        return {**document, "anomaly": self.anomaly.to_dict()}
 
 
 async def list_anomalies(

@@ -23,6 +23,7 @@ from .calls.expectations import ExpectationCalls
 from .calls.guardrails import GuardrailCalls
 from .calls.insight import InsightCalls
 from .calls.references import ReferenceCalls
+from .calls.report import ReportCalls
 from .calls.upkeep import UpkeepCalls
 from .execution import Execution
 from .opening import Options, check_seconds, checked
@@ -31,7 +32,9 @@ from .parts import open_parts
 __all__ = ["LearningEngine"]
 
 
-class LearningEngine(GuardrailCalls, InsightCalls, ExpectationCalls, ReferenceCalls, UpkeepCalls):
+class LearningEngine(
+    GuardrailCalls, InsightCalls, ExpectationCalls, ReferenceCalls, ReportCalls, UpkeepCalls
+):
     """Selects arms and learns from outcomes, for many processes on one database. Made by ``open``."""
 
     @classmethod

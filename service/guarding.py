@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from ..bandit import BanditSpec
 from ..bandit.events import EventRow
 from ..bandit.guardrails import GuardState, Override, revocation
-from ..bandit.guardrails.override import arm_names
+from ..bandit.guardrails.override import PERSON, act_of, arm_names, revoked_by
 from ..persistence.database import reaching
 from ..persistence.guardrails import append_order, guardrail_events
 from ..persistence.replica import Replica
@@ -50,6 +50,10 @@ async def revoke_override(
 ) -> Override:
     """``LearningEngine.revoke``."""
     now = clock.time()
+    with reaching():
+        ended = _revoked(await guardrail_events(store.pool, spec.name), seq, author, reason)
+    if ended is not None:
+        return ended
     known: list[Override] = []
 
     def order(events: list[EventRow]) -> EventRow:
@@ -61,6 +65,23 @@ async def revoke_override(
         if replica is not None:
             await replica.catch_up()
     return known[0]
+
+
+def _revoked(events: list[EventRow], seq: object, author: str, reason: str) -> Override | None:
+    """The override of this number, where this author has ended it for this reason already."""
+    ordered: EventRow | None = None
+    for event in events:
+        if event.seq == seq:
+            ordered = event
+        elif (
+            ordered is not None
+            and event.monitor == PERSON
+            and act_of(event) == "revoke"
+            and revoked_by(event) == seq
+            and (event.evidence["author"], event.evidence["reason"]) == (author, reason)
+        ):
+            return Override.of(ordered)
+    return None
 
 
 async def list_overrides(store: Store, spec: BanditSpec, *, expired: bool = False) -> list[Override]:

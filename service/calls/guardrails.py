@@ -62,7 +62,8 @@ class GuardrailCalls(OpenParts):
         )
 
     async def revoke(self, seq: int, *, author: str, reason: str) -> Override:
-        """End an override, by the number of its row.
+        """End an override, by the number of its row. Again, by the same author for the same reason, it
+        changes nothing.
 
         Raises
         ------
@@ -76,7 +77,7 @@ class GuardrailCalls(OpenParts):
         self._check_open()
         return await list_overrides(self._store, self.spec, expired=expired)
 
-    async def reserve(self, decision: Decision | str, **maximum: float) -> Reservation:
+    async def reserve(self, decision: Decision | str, /, **maximum: float) -> Reservation:
         """Hold what an execution may use at most of the spec's hard budgets, before it starts.
 
         ``maximum`` : by metric, such as ``cost=0.5``. All or nothing; again, it changes nothing. What is held
@@ -91,7 +92,7 @@ class GuardrailCalls(OpenParts):
         self._check_open()
         return await reserve_maximum(self._store, self.spec, decision, maximum)
 
-    async def settle(self, decision: Decision | str, **used: float) -> Reservation:
+    async def settle(self, decision: Decision | str, /, **used: float) -> Reservation:
         """Say what an execution has used; the rest of what it held is free again. Again, it changes nothing.
 
         Raises

@@ -64,6 +64,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bandits", type=int, default=64, metavar="N", help="bandits open in each process (default: 64)"
     )
+    parser.add_argument(
+        "--analyses",
+        type=int,
+        default=2,
+        metavar="N",
+        help="analyses of logs (trends, patterns, reports) that run at once (default: 2)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -96,6 +103,7 @@ def run(args: argparse.Namespace) -> int:
         batch=args.batch,
         bandits=args.bandits,
         deadline_s=args.deadline,
+        analyses=args.analyses,
     )
 
     def listening(url: str, guarded: bool) -> None:

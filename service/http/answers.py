@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import Response
@@ -16,6 +17,7 @@ __all__ = [
     "bandit_document",
     "belief_document",
     "decision_document",
+    "finite",
     "json_answer",
     "receipt_document",
     "reward_document",
@@ -26,6 +28,17 @@ def json_answer(document: Any, status: int = 200) -> Response:
     """JSON in ASCII: whatever text came in can go out again. NaN is a fault, not an answer."""
     text = json.dumps(document, allow_nan=False, separators=(",", ":"))
     return Response(text, status, media_type="application/json")
+
+
+def finite(document: Any) -> Any:
+    """The same document with null for numbers that JSON does not have; tuples become lists."""
+    if isinstance(document, float):
+        return document if math.isfinite(document) else None
+    if isinstance(document, Mapping):
+        return {str(name): finite(value) for name, value in document.items()}
+    if isinstance(document, (list, tuple)):
+        return [finite(value) for value in document]
+    return document
 
 
 def decision_document(decision: Decision) -> dict[str, Any]:

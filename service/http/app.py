@@ -13,7 +13,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ... import __version__
 from ...errors import InputInvalid
 from ..settings import Settings
-from . import bandit_routes, decision_routes, health_routes, outcome_routes
+from . import (
+    bandit_routes,
+    decision_routes,
+    guardrail_routes,
+    health_routes,
+    insight_routes,
+    outcome_routes,
+)
+from .analyses import Analyses
 from .bandits import Bandits
 from .keys import KeyFile
 from .limits import BodyLimit, LocalHost, RateLimit
@@ -58,10 +66,18 @@ def create_app(options: ServeOptions | None = None) -> FastAPI:
     )
     app.state.options = options
     app.state.keys = keys if guarded else None
+    app.state.analyses = Analyses(options.analyses)
     app.state.metrics = Metrics(shared=options.metrics is not None)
     # What takes a longer path comes first: the last segment of a path names the operation.
-    for router in (outcome_routes.router, decision_routes.router, bandit_routes.router, health_routes.router):
-        app.include_router(router)
+    for routes in (
+        outcome_routes,
+        guardrail_routes,
+        insight_routes,
+        decision_routes,
+        bandit_routes,
+        health_routes,
+    ):
+        app.include_router(routes.router)
     add_handlers(app)
     if options.rate > 0.0:
         app.add_middleware(RateLimit, rate=options.rate, burst=options.burst)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from ipaddress import ip_address
 
 from ...errors import InputInvalid, shown
@@ -27,7 +27,10 @@ class ServeOptions:
     bandits : at most so many are open in one process.
     connections : to the database, for each open bandit.
     deadline_s : for so long a decision may take until it is stored; then it waits on the local disk.
+    analyses : so many analyses of logs run at once in each process; others wait.
     metrics : folder that several workers share their metrics in; None for one worker.
+    streams : pages of the dashboard that one process keeps up to date, at most.
+    secret : signs the dashboard's sessions; workers share it. Empty: each process makes its own.
     """
 
     host: str = "127.0.0.1"
@@ -41,7 +44,10 @@ class ServeOptions:
     bandits: int = 64
     connections: int = 4
     deadline_s: float = 0.05
+    analyses: int = 2
     metrics: str | None = None
+    streams: int = 100
+    secret: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         limits = {
@@ -50,6 +56,8 @@ class ServeOptions:
             "burst": (self.burst, 1, 1_000_000),
             "batch": (self.batch, 1, 100_000),
             "bandits": (self.bandits, 1, 10_000),
+            "streams": (self.streams, 0, 10_000),
+            "analyses": (self.analyses, 1, 1000),
             "connections": (self.connections, 1, 1000),
             "rate": (self.rate, 0, 1_000_000),
             "deadline_s": (self.deadline_s, 0, 3600),

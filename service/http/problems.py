@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from ...errors import NyxError, shown
 
-__all__ = ["PROBLEMS", "Refused", "add_handlers", "problem"]
+__all__ = ["PROBLEMS", "Refused", "add_handlers", "problem", "status_of"]
 
 _LOG = logging.getLogger("nyx_learning")
 _MEDIA = "application/problem+json"
@@ -27,6 +27,7 @@ _STATUS: Mapping[str, int] = {
     "decision_conflict": 409,
     "reward_conflict": 409,
     "guardrail_conflict": 409,
+    "budget_exhausted": 409,
     "spec_superseded": 409,
     "reward_too_late": 410,
     "overloaded": 503,
@@ -101,6 +102,11 @@ def problem(
     return Response(json.dumps(document), status, headers, _MEDIA)
 
 
+def status_of(error: NyxError) -> int:
+    """The HTTP status that says what kind of error it is."""
+    return _STATUS.get(error.code, 422)
+
+
 def add_handlers(app: FastAPI) -> None:
     """Let every error that a route raises become a problem."""
     app.add_exception_handler(NyxError, _engine_error)
@@ -113,7 +119,7 @@ def add_handlers(app: FastAPI) -> None:
 async def _engine_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, NyxError)  # noqa: S101 - registered for these alone
     return problem(
-        _STATUS.get(error.code, 422),
+        status_of(error),
         error.code,
         error.what,
         expected=error.expected,
