@@ -18,6 +18,7 @@ help:
 	@echo "make lint      ruff (rules, format), mypy, import rules"
 	@echo "make validate  policies against theory and published figures; ARGS=--quick: three minutes"
 	@echo "make crash     kill writers and Postgres 200 times, and check what was stored; ARGS='--kills 10 --mutants'"
+	@echo "make docs      the documentation as pages, in build/docs"
 	@echo "make bench     speed tables; one module: make bench ARGS=import_time"
 	@echo "make clean     remove caches and build products (.venv stays)"
 	@echo
@@ -46,6 +47,10 @@ test-postgres: venv
 .PHONY: validate
 validate: venv
 	@$(BIN)/nyx-learning validate $(ARGS)
+
+.PHONY: docs
+docs: venv
+	@$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs build/docs && echo "build/docs/index.html"
 
 .PHONY: crash
 crash: venv

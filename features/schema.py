@@ -186,6 +186,8 @@ class Flag:
 
 
 Feature: TypeAlias = Categorical | Ordinal | Numeric | Flag
+"""One feature of a context."""
+
 _KINDS: dict[str, type[Feature]] = {kind.kind: kind for kind in (Categorical, Ordinal, Numeric, Flag)}
 
 

@@ -79,6 +79,7 @@ class Rules(NamedTuple):
 
 
 NO_RULES = Rules()
+"""Where no guardrail acts."""
 
 
 def guard(pmf: Sequence[int], rules: Rules, eligible: Sequence[bool], baseline: int) -> list[int]:

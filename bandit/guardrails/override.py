@@ -32,6 +32,7 @@ PERSON = "person"
 OF_ARMS = ("pin", "exclude", "pause", "retire", "cap", "ramp")
 OF_ALL = ("kill_switch", "shadow", "freeze")
 RULES = (*OF_ARMS, *OF_ALL)
+"""What an override may order: the first ones for some arms, the others for the whole bandit."""
 _SHARED = ("cap", "ramp")
 _MAX_TEXT = 500
 _MAX_ARMS = 1024

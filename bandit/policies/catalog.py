@@ -216,6 +216,7 @@ CATALOG: Mapping[str, Entry] = {
         ("estimated_loss",),
     ),
 }
+"""Every policy by its name: what it does, and its settings with their domains."""
 
 
 def example_parameters(policy: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Draw ``docs/images/scores.svg``: what each score does. Run by path; needs the ``plots`` extra."""  # noqa: INP001
+"""Draw ``docs/images/scores.svg``: what each score does. Run by path; needs the ``plots`` extra."""
 
 from __future__ import annotations
 

@@ -40,6 +40,7 @@ Policy: TypeAlias = Floats | Literal["logged"]
 """Probability of each arm by context (C, K), or the policy that logged."""
 
 LOGGED: Literal["logged"] = "logged"
+"""As baseline of a verdict: what was really chosen."""
 
 _CAPS = (2.0, 40.0)
 _FLOOR_MIN = 1e-3

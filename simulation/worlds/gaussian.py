@@ -30,7 +30,7 @@ def clipped_mean(center: float, sd: float) -> float:
 
 
 class Gaussian(SegmentedWorld):
-    """Arm a pays N(``means[a]``, ``sd``²), clipped to [0, 1] and rounded to 2⁻¹⁶.
+    """Arm a pays N(``means[a]``, ``sd²``), clipped to [0, 1] and rounded to 2⁻¹⁶.
 
     The true mean is that of the *clipped* reward, ``clipped_mean``, which clipping pulls inwards: with sd .1
     a mean of .9 becomes .8917. Rounding moves it by less than 1e-9, since sd ≥ .001.
