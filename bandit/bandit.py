@@ -12,6 +12,7 @@ from ..rewards import Outcome
 from ..rewards.lifecycle import expired_by
 from .calls.base import row_seen, unknown_decision
 from .calls.document import DocumentCalls
+from .calls.explaining import ExplainingCalls
 from .calls.guardrails import GuardrailCalls
 from .calls.prediction import PredictionCalls
 from .decision import Beliefs, Decision, Receipt
@@ -28,7 +29,7 @@ __all__ = ["Bandit"]
 _NOTHING: Mapping[str, float] = MappingProxyType({})
 
 
-class Bandit(GuardrailCalls, PredictionCalls, DocumentCalls):
+class Bandit(GuardrailCalls, PredictionCalls, ExplainingCalls, DocumentCalls):
     """Selects arms and learns from rewards, in one process, without any input or output.
 
     >>> from nyx_learning import Bandit, BanditSpec, Categorical, ContextSchema, Strategy
