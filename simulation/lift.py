@@ -9,31 +9,27 @@ learns, not in how it is judged. A warm start lets the policy learn rows of an e
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
 
 from ..bandit import BanditSpec, Learner, PolicySpec
-from ..bandit.arms import ArmTable
-from ..bandit.choice import Keyed
-from ..bandit.decision import ARM_STAGE
 from ..bandit.history import HistoryRow
-from ..bandit.policies.base import Setting
-from ..bandit.policies.hierarchical import HierarchicalModel
 from ..errors import InputInvalid
-from ..features import ONE, Encoder
-from ..features.encoding import groups
+from ..features import ONE, Encoder, Value
 from . import lockstep
 from .contender import Contender
 from .keys import key_of
+from .looped import LOOPED, HierarchicalLoop
 from .worlds.base import Floats, Integers
 from .worlds.cells import Cells
 
-__all__ = ["Lift", "Warm", "measure_lift"]
+__all__ = ["HISTORY_STARTS", "Lift", "Warm", "history_arms", "measure_lift"]
 
-_LOOPED = ("hier_ts", "hier_ucb")
-_HISTORY_STARTS = 1 << 20  # rounds from here on make the history: other rewards than the run's
+HISTORY_STARTS = 1 << 20
+"""Rounds from here on make the history: other rewards than the run's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +86,9 @@ def measure_lift(
         )
     spec = Contender(policy.name, policy).bandit_spec(world, seed)
     incumbent = world.value(spec.baseline)
-    looped = policy.name in _LOOPED and not policy.common.given()
-    player = _Looped(world, spec) if looped else _Learned(world, spec)
+    looped = policy.name in LOOPED and not policy.common.given()
+    contexts = [dict[str, Value](task_type=name) for name in world.task_types]
+    player = HierarchicalLoop(spec, contexts) if looped else _Learned(spec, contexts)
     cumulative, final = np.zeros(replications), np.zeros(replications)
     for number in range(replications):
         which, rewards, arms = _rounds(world, seed, number, rounds, warm, spec.baseline)
@@ -111,28 +108,30 @@ def _rounds(
     run = world.rounds(seed, number, 0, rounds)
     if warm is None or warm.rows == 0:
         return run.which, run.rewards, np.zeros(0, np.int64)
-    past = world.rounds(seed, number, _HISTORY_STARTS, _HISTORY_STARTS + warm.rows)
+    past = world.rounds(seed, number, HISTORY_STARTS, HISTORY_STARTS + warm.rows)
     u = np.empty(warm.rows)
     lockstep.counter.uniforms_into(*key_of(seed, number, "logging"), 0, u)
     count = run.rewards.shape[1]
-    if warm.incumbent_share is None:
-        arms = np.floor(u * count).astype(np.int64)
-    else:
-        rest = np.floor((u - warm.incumbent_share) / (1.0 - warm.incumbent_share) * (count - 1))
-        others = np.array([arm for arm in range(count) if arm != incumbent], np.int64)
-        arms = np.where(
-            u < warm.incumbent_share, incumbent, others[np.clip(rest, 0, count - 2).astype(np.int64)]
-        )
+    arms = history_arms(u, count, incumbent, warm.incumbent_share)
     return np.concatenate([past.which, run.which]), np.concatenate([past.rewards, run.rewards]), arms
+
+
+def history_arms(u: Floats, count: int, incumbent: int, incumbent_share: float | None) -> Integers:
+    """Arms of recorded executions, for uniform numbers u: see ``Warm``."""
+    if incumbent_share is None:
+        return np.floor(u * count).astype(np.int64)
+    rest = np.floor((u - incumbent_share) / (1.0 - incumbent_share) * (count - 1))
+    others = np.array([arm for arm in range(count) if arm != incumbent], np.int64)
+    return np.where(u < incumbent_share, incumbent, others[np.clip(rest, 0, count - 2).astype(np.int64)])
 
 
 class _Learned:
     """Any policy, through a ``Learner``."""
 
-    def __init__(self, world: Cells, spec: BanditSpec) -> None:
+    def __init__(self, spec: BanditSpec, contexts: Sequence[Mapping[str, Value]]) -> None:
         self._spec = spec
-        encoder = Encoder(world.schema)
-        self._encoded = [encoder.encode({"task_type": name}) for name in world.task_types]
+        encoder = Encoder(spec.context)
+        self._encoded = [encoder.encode(context) for context in contexts]
 
     def play(
         self, number: int, which: Integers, rewards: Integers, arms: Integers
@@ -158,39 +157,3 @@ class _Learned:
             for context, phi in self._encoded
         ]
         return chosen, np.array(last) / 2.0**32
-
-
-class _Looped:
-    """``hier_ts`` and ``hier_ucb``, in a compiled loop that takes the same decisions."""
-
-    def __init__(self, world: Cells, spec: BanditSpec) -> None:
-        assert isinstance(spec.arms, ArmTable)  # noqa: S101 (the world lists its arms)
-        setting = Setting(spec.arms, tuple(groups(spec.context)), spec.baseline, spec.policy.parameters)
-        self._model = HierarchicalModel(setting)
-        self._keyed = Keyed(spec.seed, spec.name)
-        encoder = Encoder(world.schema)
-        phis = [encoder.encode({"task_type": name})[1] for name in world.task_types]
-        self._phis = np.array(phis, np.int64)
-        p, sampled = spec.policy.parameters, spec.policy.name == "hier_ts"
-        self._settings = (
-            spec.policy.floor,
-            sampled,
-            float(p["optimism" if sampled else "width"]),
-            p.get("part") == "own",
-            float(p.get("caution", 0.0)),
-            float(p.get("caution_rows", 1.0)),
-        )
-
-    def play(
-        self, number: int, which: Integers, rewards: Integers, arms: Integers
-    ) -> tuple[Integers, Floats]:
-        """As ``_Learned.play``."""
-        warm, total = len(arms), len(which)
-        draws = np.zeros(total, np.int64)
-        draws[warm:] = [self._keyed.uniform(f"{number}/{t}", ARM_STAGE) for t in range(total - warm)]
-        chosen, final = np.zeros(total, np.int64), np.zeros((len(self._phis), rewards.shape[1]))
-        model = self._model.layout()
-        lockstep.hierarchical.play(
-            self._phis, which, rewards, draws, warm, arms, *self._settings, chosen, final, *model
-        )
-        return chosen, final

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from itertools import product
 from math import log, pi, sqrt
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,7 +24,15 @@ from ...rewards.success import success_score
 from .base import Floats
 from .population import Profile
 
-__all__ = ["FEEDBACK_KNOWN", "GOOD", "GOOD_FAILED", "QUALITY_KNOWN", "expected_reward"]
+__all__ = [
+    "FEEDBACK_KNOWN",
+    "GOOD",
+    "GOOD_FAILED",
+    "QUALITY_KNOWN",
+    "ExpectedExecution",
+    "expected_execution",
+    "expected_reward",
+]
 
 QUALITY_KNOWN = 0.9
 """Share of successes whose quality is reported; of failures it always is, and is 0."""
@@ -38,12 +47,8 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
 
 def expected_reward(arm: Profile, spec: RewardSpec, reference_s: float, *, size_sd: float) -> float:
     """Expected reward of one arm in one context, error below 1e-9; ``spec``: arithmetic mean, no gates."""
-    ends = [log(arm.timeout_s / (j * arm.seconds)) / size_sd for j in range(1, arm.retries + 2)]
-    knots = sorted({-_REACH, _REACH, *(z for z in ends if abs(z) < _REACH)})
-    z, weight = (np.concatenate(parts) for parts in zip(*map(_panels, knots, knots[1:]), strict=True))
+    z, density, fitting = _grid(arm, size_sd)
     seconds = arm.seconds * np.exp(size_sd * z)
-    density = weight * np.exp(-0.5 * z * z) / sqrt(2.0 * pi)
-    fitting = np.minimum(np.floor(arm.timeout_s / seconds), arm.retries + 1)
 
     stalled = _worth(arm, spec, reference_s, np.full_like(z, arm.timeout_s), 0, "timeout")
     total = arm.stall * float(density @ stalled)
@@ -64,6 +69,53 @@ def expected_reward(arm: Profile, spec: RewardSpec, reference_s: float, *, size_
         total += going * float(density[there] @ worth)
         going *= arm.failure
     return total
+
+
+class ExpectedExecution(NamedTuple):
+    """Of one arm in one context: probability of success, seconds, and attempts begun, each weighted by the
+    task's size.
+    """
+
+    success: float
+    seconds: float
+    sized_attempts: float
+
+
+def expected_execution(arm: Profile, *, size_sd: float) -> ExpectedExecution:
+    """How an execution goes on average, error below 1e-9.
+
+    Attempt j + 1 is begun if the first j have failed and fit into the timeout.
+    """
+    z, weight, fitting = _grid(arm, size_sd)
+    size = np.exp(size_sd * z)
+    seconds = arm.seconds * size
+    success, spent, attempts = (np.zeros_like(z) for _ in range(3))
+    stopped, going = np.ones_like(z), 1.0
+    for failed in range(arm.retries + 1):
+        whole = fitting > failed
+        success += going * (1.0 - arm.failure) * whole
+        spent += going * (1.0 - arm.failure) * (failed + 1) * seconds * whole
+        stopped -= going * (1.0 - arm.failure) * whole
+        attempts += going * (fitting >= failed)
+        going *= arm.failure
+    failing = going * (fitting > arm.retries)
+    spent += failing * (arm.retries + 1) * seconds + (stopped - failing) * arm.timeout_s
+    runs = 1.0 - arm.stall
+    return ExpectedExecution(
+        runs * float(weight @ success),
+        runs * float(weight @ spent) + arm.stall * arm.timeout_s,
+        float(weight @ (size * (runs * attempts + arm.stall))),
+    )
+
+
+def _grid(arm: Profile, size_sd: float) -> tuple[Floats, Floats, Floats]:
+    """Sizes z, their weights, and how many attempts (retries + 1 at most) of such a task fit in."""
+    ends = [log(arm.timeout_s / (j * arm.seconds)) / size_sd for j in range(1, arm.retries + 2)]
+    knots = sorted({-_REACH, _REACH, *(z for z in ends if abs(z) < _REACH)})
+    z, weight = (np.concatenate(parts) for parts in zip(*map(_panels, knots, knots[1:]), strict=True))
+    density = weight * np.exp(-0.5 * z * z) / sqrt(2.0 * pi)
+    seconds = arm.seconds * np.exp(size_sd * z)
+    return z, density, np.minimum(np.floor(arm.timeout_s / seconds), arm.retries + 1)
 
 
 def _panels(low: float, high: float) -> tuple[Floats, Floats]:

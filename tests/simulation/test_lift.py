@@ -21,7 +21,7 @@ def test_the_loop_takes_the_learners_decisions(
     policy: PolicySpec, warm: Warm | None, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fast = measure_lift(SCENARIOS[name], policy, replications=2, rounds=30, seed=5, warm=warm)
-    monkeypatch.setattr(lift, "_LOOPED", ())
+    monkeypatch.setattr(lift, "LOOPED", ())
     slow = measure_lift(SCENARIOS[name], policy, replications=2, rounds=30, seed=5, warm=warm)
     np.testing.assert_array_equal(fast.cumulative, slow.cumulative)
     np.testing.assert_array_equal(fast.final, slow.final)
