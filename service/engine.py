@@ -279,7 +279,7 @@ class LearningEngine(
         *,
         eligible: Iterable[str] | None = None,
         exclude: Iterable[str] | None = None,
-    ) -> Execution:
+    ) -> Execution[Decision, Receipt]:
         """Select an arm, time the block, and report: ``async with engine.execution(context) as run``.
 
         The block's exception is reported as a failure; a cancelled block is noted as abandoned and not
