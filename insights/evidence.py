@@ -12,6 +12,7 @@ from scipy.special import betainc, gammaln, stdtr, stdtrit
 
 __all__ = [
     "Difference",
+    "Moments",
     "adjusted",
     "binomial_tail",
     "fisher",
@@ -19,6 +20,8 @@ __all__ = [
     "mean_difference",
     "mean_interval",
     "slope",
+    "slope_of_moments",
+    "welch",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -32,6 +35,25 @@ class Difference:
     low: float
     high: float
     p: float
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Of n values: their mean, and their variance with n − 1 below; 0 where n < 2."""
+
+    n: int
+    mean: float
+    variance: float
+
+    @classmethod
+    def of(cls, values: Floats) -> Moments:
+        """Of an array that is not empty."""
+        return cls(len(values), float(values.mean()), float(values.var(ddof=1)) if len(values) > 1 else 0.0)
+
+    def interval(self, coverage: float) -> tuple[float, float, float]:
+        """Mean with Student's interval; needs two values."""
+        reach = float(stdtrit(self.n - 1, 0.5 + coverage / 2.0)) * math.sqrt(self.variance / self.n)
+        return self.mean, self.mean - reach, self.mean + reach
 
 
 def adjusted(p_values: Sequence[float], hypotheses: int | None = None) -> list[float]:
@@ -86,7 +108,13 @@ def fisher(k: int, marked: int, drawn: int, total: int) -> float:
 def _hypergeometric(first: int, last: int, marked: int, drawn: int, total: int) -> float:
     if first > last:
         return 0.0
-    x = np.arange(first, last + 1, dtype=np.float64)
+    # Terms farther than 40 standard deviations from the mean, or from the end nearest to it, add nothing.
+    share = marked / total
+    mean = drawn * share
+    reach = 50.0 + 40.0 * math.sqrt(mean * (1.0 - share))
+    low = max(first, math.floor(min(mean, last) - reach))
+    high = min(last, math.ceil(max(mean, first) + reach))
+    x = np.arange(low, high + 1, dtype=np.float64)
     terms = (
         _log_choose(marked, x)
         + _log_choose(total - marked, drawn - x)
@@ -102,38 +130,45 @@ def _log_choose(n: float, k: Floats) -> Floats:
 
 def mean_interval(values: Floats, coverage: float) -> tuple[float, float, float]:
     """Mean with Student's interval; needs two values."""
-    n, mean = len(values), float(values.mean())
-    reach = float(stdtrit(n - 1, 0.5 + coverage / 2.0)) * math.sqrt(float(values.var(ddof=1)) / n)
-    return mean, mean - reach, mean + reach
+    return Moments.of(values).interval(coverage)
 
 
 def mean_difference(values: Floats, others: Floats, coverage: float) -> Difference | None:
-    """Difference of two means by Welch's test; None where neither varies.
+    """Difference of two means by Welch's test; None where neither varies."""
+    return welch(Moments.of(values), Moments.of(others), coverage)
+
+
+def welch(values: Moments, others: Moments, coverage: float) -> Difference | None:
+    """Difference of two means, two values each at least; None where neither varies.
 
     References
     ----------
     Welch (1947), Biometrika 34(1–2).
     """
-    a, b = float(values.var(ddof=1)) / len(values), float(others.var(ddof=1)) / len(others)
+    a, b = values.variance / values.n, others.variance / others.n
     if a + b <= 0.0:
         return None
-    df = (a + b) ** 2 / (a * a / (len(values) - 1) + b * b / (len(others) - 1))
-    return _judged(float(values.mean() - others.mean()), math.sqrt(a + b), df, coverage)
+    df = (a + b) ** 2 / (a * a / (values.n - 1) + b * b / (others.n - 1))
+    return _judged(values.mean - others.mean, math.sqrt(a + b), df, coverage)
 
 
 def slope(times: Floats, values: Floats, coverage: float) -> Difference | None:
     """Slope of a least-squares line, per unit of time; None below four values, or where none varies."""
-    n = len(values)
-    if n < 4:
+    if len(times) < 4:
         return None
     t, y = times - times.mean(), values - values.mean()
-    spread = float(t @ t)
-    if spread <= 0.0:
+    return slope_of_moments(len(t), float(t @ t), float(t @ y), float(y @ y), coverage)
+
+
+def slope_of_moments(n: int, tt: float, ty: float, yy: float, coverage: float) -> Difference | None:
+    """``slope`` from sums of squares and products around the means."""
+    if n < 4 or tt <= 0.0:
         return None
-    b = float(t @ y) / spread
-    rest = y - b * t
-    error = float(rest @ rest) / (n - 2)
-    return _judged(b, math.sqrt(error / spread), n - 2.0, coverage) if error > 0.0 else None
+    b = ty / tt
+    error = (yy - b * ty) / (n - 2)
+    if error <= 1e-14 * yy:  # a perfect line, but for rounding
+        return None
+    return _judged(b, math.sqrt(error / tt), n - 2.0, coverage)
 
 
 def _judged(value: float, error: float, df: float, coverage: float) -> Difference:

@@ -17,7 +17,10 @@ class Executed:
 
     duration_s : seconds; where ``timed_out``, it would have taken at least so long. error_codes : in the
     order in which they came. time : seconds since 1970, of the report. agent_id, agent_type : who executed
-    it, where that was told.
+    it, where that was told. retries : how many were needed. arm_id : as the log spells what was chosen.
+    propensity : probability with which the policy chose it, above 0; None where it did not choose, or that
+    is unknown. chances : probability of each arm that could have come, the chosen one among them. seq :
+    number of the report's row.
     """
 
     execution_id: str
@@ -33,3 +36,8 @@ class Executed:
     time: float | None = None
     agent_id: str | None = None
     agent_type: str | None = None
+    retries: float | None = None
+    arm_id: str | None = None
+    propensity: float | None = None
+    chances: Mapping[str, float] | None = None
+    seq: int | None = None

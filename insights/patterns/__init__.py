@@ -1,5 +1,13 @@
-"""``analyze_strategy_patterns``: how each strategy does in each kind of task, against the others there."""
+"""What was reached: by each strategy in each kind of task, and by each type of agent, against the others."""
 
+from .agents import AgentPerformancePattern, analyze_agent_performance_by_type
 from .analysis import MetricPattern, StrategyPattern, StrategyPatterns, analyze_strategy_patterns
 
-__all__ = ["MetricPattern", "StrategyPattern", "StrategyPatterns", "analyze_strategy_patterns"]
+__all__ = [
+    "AgentPerformancePattern",
+    "MetricPattern",
+    "StrategyPattern",
+    "StrategyPatterns",
+    "analyze_agent_performance_by_type",
+    "analyze_strategy_patterns",
+]

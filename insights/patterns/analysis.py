@@ -8,20 +8,15 @@ false discovery rate is held over all effects together, and over all trends toge
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-import numpy as np
-import numpy.typing as npt
-from scipy.special import ndtri
-
 from ...errors import InputInvalid, shown
-from ...simulation.offpolicy.intervals import wilson
-from ..evidence import Difference, adjusted, fisher, mean_difference, mean_interval, slope
+from ..columns import METRICS, Cell, ExecutionTable, Metric
+from ..evidence import adjusted
 from ..executed import Executed
+from .measuring import RATIOS, Measured, measured
 
 __all__ = [
     "MetricPattern",
@@ -29,16 +24,9 @@ __all__ = [
     "StrategyPatterns",
     "analyze_strategy_patterns",
     "check_questions",
+    "discovered",
+    "patterns_of",
 ]
-
-Metric = Literal["success", "reward", "duration_s", "cost"]
-Floats = npt.NDArray[np.float64]
-Cell = tuple[tuple[str, str], ...]
-
-METRICS: tuple[Metric, ...] = ("success", "reward", "duration_s", "cost")
-_RATIOS = frozenset(("duration_s", "cost"))
-_DAY_S = 86_400.0
-_LOG_MAX = 709.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +86,7 @@ class StrategyPattern:
         for m in self.metrics:
             line = f"  {m.metric:<10} {m.value:.4g} [{m.low:.4g}, {m.high:.4g}]"
             if m.finding is not None:
-                sign = "x" if m.metric in _RATIOS else ""
+                sign = "x" if m.metric in RATIOS else ""
                 line += (
                     f", {m.finding} than the others: {sign}{m.effect:.3g}"
                     f" [{m.effect_low:.3g}, {m.effect_high:.3g}] (q {m.q:.2g})"
@@ -170,7 +158,7 @@ def check_questions(min_count: int, coverage: float, false_discovery_rate: float
 
 
 def analyze_strategy_patterns(
-    executions: Sequence[Executed],
+    executions: Sequence[Executed] | ExecutionTable,
     by: Sequence[str] = (),
     *,
     min_count: int = 20,
@@ -184,6 +172,7 @@ def analyze_strategy_patterns(
 
     Parameters
     ----------
+    executions : a list, or columns, whose cells are made already (``by`` then only names their features).
     by : features of the contexts whose values together make a cell; executions without one of them are left
     out. min_count : executions that a strategy needs in a cell, and that the others need there to be
     compared with. coverage : of the intervals. false_discovery_rate : of effects, and of trends.
@@ -193,34 +182,15 @@ def analyze_strategy_patterns(
     InputInvalid : a number out of its domain.
     """
     check_questions(min_count, coverage, false_discovery_rate)
-    cells: dict[Cell, dict[str, list[Executed]]] = defaultdict(lambda: defaultdict(list))
-    for e in executions:
-        if all(name in e.context for name in by):
-            cells[tuple((name, str(e.context[name])) for name in by)][e.strategy].append(e)
-    found, thin = [], 0
-    for cell, strategies in sorted(cells.items()):
-        columns = {s: {m: _column(rows, m) for m in METRICS} for s, rows in strategies.items()}
-        for strategy, rows in sorted(strategies.items()):
-            if len(rows) < min_count:
-                thin += 1
-                continue
-            metrics = []
-            for metric in METRICS:
-                times, values = columns[strategy][metric]
-                rest = [columns[s][metric][1] for s in sorted(strategies) if s != strategy]
-                others = np.concatenate(rest) if rest else np.empty(0)
-                if len(values) >= min_count:
-                    metrics.append(_measured(metric, times, values, others, min_count, coverage))
-            timed_out = sum(e.timed_out for e in rows)
-            found.append(StrategyPattern(strategy, cell, len(rows), timed_out, tuple(metrics)))
-    found.sort(key=lambda pattern: (pattern.strategy, pattern.cell))
+    table = executions if isinstance(executions, ExecutionTable) else ExecutionTable.of(executions, by)
+    found, thin = patterns_of(table, min_count, coverage)
     reason = None
     if not found:
         reason = f"not enough evidence: no strategy has {min_count} executions in a cell"
     return StrategyPatterns(
-        _discovered(found, false_discovery_rate),
+        discovered(found, false_discovery_rate),
         tuple(by),
-        len(executions),
+        len(table),
         thin,
         min_count,
         coverage,
@@ -229,84 +199,42 @@ def analyze_strategy_patterns(
     )
 
 
-def _column(rows: Sequence[Executed], metric: Metric) -> tuple[Floats, Floats]:
-    """Times in days (NaN where unknown) and values; of seconds and costs logarithms, of those above 0."""
-    times, values = [], []
-    for e in rows:
-        value = getattr(e, metric)
-        if value is not None and math.isfinite(value) and (metric not in _RATIOS or value > 0.0):
-            time = math.nan if e.time is None else e.time
-            times.append(time / _DAY_S if math.isfinite(time) else math.nan)
-            values.append(math.log(value) if metric in _RATIOS else float(value))
-    return np.array(times), np.array(values)
+def patterns_of(table: ExecutionTable, min_count: int, coverage: float) -> tuple[list[StrategyPattern], int]:
+    """Each label of the strategies' column in each cell, before discoveries; and how many were too thin."""
+    groups, thin = measured(table, min_count, coverage)
+    found = [
+        StrategyPattern(
+            group.label,
+            group.cell,
+            group.n,
+            group.timed_out,
+            tuple(_pattern(metric, group.metrics[metric]) for metric in METRICS if metric in group.metrics),
+        )
+        for group in groups
+    ]
+    found.sort(key=lambda pattern: (pattern.strategy, pattern.cell))
+    return found, thin
 
 
-def _measured(
-    metric: Metric, times: Floats, values: Floats, others: Floats, min_count: int, coverage: float
-) -> MetricPattern:
-    spelled: Callable[[float], float] = _exp if metric in _RATIOS else float
-    effect = None
-    if metric == "success":
-        low, value, high = _share(values, coverage)
-        if len(others) >= min_count:
-            effect = _share_difference(values, others, coverage)
-    else:
-        value, low, high = mean_interval(values, coverage)
-        if len(others) >= min_count:
-            effect = mean_difference(values, others, coverage)
-    found = MetricPattern(metric, len(values), spelled(value), spelled(low), spelled(high), len(others))
-    if effect is not None:
-        found = replace(
-            found,
-            effect=spelled(effect.value),
-            effect_low=spelled(effect.low),
-            effect_high=spelled(effect.high),
-            p=effect.p,
-        )
-    timed = ~np.isnan(times)
-    line = slope(times[timed], values[timed], coverage) if timed.sum() >= min_count else None
-    if line is not None:
-        found = replace(
-            found,
-            trend=line.value,
-            trend_low=line.low,
-            trend_high=line.high,
-            trend_p=line.p,
-        )
+def _pattern(metric: Metric, m: Measured) -> MetricPattern:
+    found = MetricPattern(metric, m.n, m.value, m.low, m.high, m.others)
+    if m.effect is not None:
+        e = m.effect
+        found = replace(found, effect=e.value, effect_low=e.low, effect_high=e.high, p=e.p)
+    if m.trend is not None:
+        t = m.trend
+        found = replace(found, trend=t.value, trend_low=t.low, trend_high=t.high, trend_p=t.p)
     return found
 
 
-def _exp(value: float) -> float:
-    return math.exp(min(value, _LOG_MAX))
-
-
-def _share(values: Floats, coverage: float) -> tuple[float, float, float]:
-    z = _z(coverage)
-    low, high = wilson(np.array([values.sum()]), np.array([float(len(values))]), z)
-    return float(low[0]), float(values.mean()), float(high[0])
-
-
-def _share_difference(values: Floats, others: Floats, coverage: float) -> Difference:
-    """Newcombe's hybrid score interval (1998, Statistics in Medicine 17, method 10); p from Fisher's test."""
-    l1, p1, u1 = _share(values, coverage)
-    l2, p2, u2 = _share(others, coverage)
-    d, successes = p1 - p2, round(values.sum() + others.sum())
-    p = fisher(round(values.sum()), successes, len(values), len(values) + len(others))
-    return Difference(d, d - math.hypot(p1 - l1, u2 - p2), d + math.hypot(u1 - p1, p2 - l2), p)
-
-
-def _z(coverage: float) -> float:
-    return float(ndtri(0.5 + coverage / 2.0))
-
-
-def _discovered(found: Sequence[StrategyPattern], rate: float) -> tuple[StrategyPattern, ...]:
+def discovered(found: Sequence[StrategyPattern], rate: float) -> tuple[StrategyPattern, ...]:
     """Hold the false discovery rate over all effects, and over all trends."""
     all_metrics = [m for pattern in found for m in pattern.metrics]
     effects = _q_values([m.p for m in all_metrics])
     trends = _q_values([m.trend_p for m in all_metrics])
     judged = []
     for m, q, trend_q in zip(all_metrics, effects, trends, strict=True):
-        neutral = 1.0 if m.metric in _RATIOS else 0.0
+        neutral = 1.0 if m.metric in RATIOS else 0.0
         new = replace(m, q=q, trend_q=trend_q)
         if q is not None and q <= rate and m.effect is not None:
             new = replace(new, finding="higher" if m.effect > neutral else "lower")

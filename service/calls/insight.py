@@ -10,7 +10,8 @@ from .base import OpenParts
 
 if TYPE_CHECKING:
     from ...insights.failures import FailurePatterns
-    from ...insights.patterns import StrategyPatterns
+    from ...insights.opportunities import OptimizationOpportunities
+    from ...insights.patterns import AgentPerformancePattern, StrategyPatterns
 
 __all__ = ["InsightCalls"]
 
@@ -35,10 +36,11 @@ class InsightCalls(OpenParts):
 
         Parameters
         ----------
-        time_window : back from now, a timedelta or seconds; None: all. by : features whose values make the
-        kinds
-            of tasks, by default the first categorical and the first ordinal one. min_count : executions that
-            a strategy needs in a cell. coverage : of the intervals. false_discovery_rate : of all findings.
+        time_window : back from now, a timedelta or seconds; None: all.
+        by : features whose values make the kinds of tasks, by default the first categorical and the first
+            ordinal one.
+        min_count : executions that a strategy needs in a cell.
+        coverage : of the intervals. false_discovery_rate : of all findings.
 
         Raises
         ------
@@ -77,4 +79,80 @@ class InsightCalls(OpenParts):
 
         return await failures_of_log(
             self._store, min_occurrences, time_window, max_length, false_discovery_rate
+        )
+
+    async def analyze_agent_performance_by_type(
+        self,
+        agent_type: str,
+        task_complexity: str | None = None,
+        *,
+        time_window: timedelta | float | None = None,
+        by: Sequence[str] | None = None,
+        min_count: int = 20,
+        coverage: float = 0.95,
+        false_discovery_rate: float = 0.05,
+    ) -> AgentPerformancePattern:
+        """Success, reward, seconds and cost of agents of a type, against all other agents in the same cells.
+
+        The type is what an outcome said (``agent_type``), or a parameter or a feature of that name. See
+        ``docs/how-to/find-patterns.md``.
+
+        Parameters
+        ----------
+        agent_type : as it was reported. task_complexity : a value of the spec's first ordinal feature.
+        time_window, by, min_count, coverage, false_discovery_rate : as in ``analyze_strategy_patterns``.
+
+        Returns
+        -------
+        The pattern; where there is too little evidence for one, ``reason`` says so and ``metrics`` is empty.
+
+        Raises
+        ------
+        InputInvalid : a number or a name out of its domain; the log is not read.
+        """
+        self._check_open()
+        from ..finding import agents_of_log  # noqa: PLC0415 - loads scipy
+
+        return await agents_of_log(
+            self._store,
+            agent_type,
+            task_complexity,
+            time_window,
+            by,
+            min_count,
+            coverage,
+            false_discovery_rate,
+        )
+
+    async def identify_optimization_opportunities(
+        self,
+        threshold_improvement: float = 0.15,
+        *,
+        time_window: timedelta | float | None = None,
+        by: Sequence[str] | None = None,
+        min_count: int = 20,
+        coverage: float = 0.95,
+        false_discovery_rate: float = 0.05,
+    ) -> OptimizationOpportunities:
+        """Changes that would have brought more reward, doubly robust on the logged propensities, ranked.
+
+        Another arm for a kind of task, another value of a parameter, an arm to retire, a failure to get rid
+        of; each with its gain and interval, cost, risk, and a filter for its evidence. See
+        ``docs/how-to/find-patterns.md``.
+
+        Parameters
+        ----------
+        threshold_improvement : least gain, as a share of the present reward.
+        time_window, by, coverage : as in ``analyze_strategy_patterns``.
+        min_count : executions that must have gone the new way. false_discovery_rate : of what is told.
+
+        Raises
+        ------
+        InputInvalid : a number or a name out of its domain; the log is not read.
+        """
+        self._check_open()
+        from ..finding import opportunities_of_log  # noqa: PLC0415 - loads scipy, compiles
+
+        return await opportunities_of_log(
+            self._store, threshold_improvement, time_window, by, min_count, coverage, false_discovery_rate
         )
