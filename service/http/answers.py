@@ -23,11 +23,12 @@ __all__ = [
     "reward_document",
 ]
 
+_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
+
 
 def json_answer(document: Any, status: int = 200) -> Response:
     """JSON in ASCII: whatever text came in can go out again. NaN is a fault, not an answer."""
-    text = json.dumps(document, allow_nan=False, separators=(",", ":"))
-    return Response(text, status, media_type="application/json")
+    return Response(_ENCODER.encode(document), status, media_type="application/json")
 
 
 def finite(document: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time as clock
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -23,10 +23,12 @@ from . import (
 )
 from .analyses import Analyses
 from .bandits import Bandits
+from .direct import Direct
 from .keys import KeyFile
 from .limits import BodyLimit, LocalHost, RateLimit
 from .metrics import Metrics
 from .options import ServeOptions
+from .pauses import Pauses
 from .problems import add_handlers
 
 __all__ = ["create_app", "key_file"]
@@ -39,8 +41,10 @@ def key_file(options: ServeOptions) -> KeyFile:
     return KeyFile(Path(options.keys).expanduser() if options.keys else Settings.read().api_keys)
 
 
-def create_app(options: ServeOptions | None = None) -> FastAPI:
+def create_app(options: ServeOptions | None = None, *, pauses: Pauses | None = None) -> FastAPI:
     """An ASGI application; the database is reached when it starts, and let go in order when it ends.
+
+    pauses : decide when the process collects garbage, where it does nothing else but serve.
 
     Raises
     ------
@@ -60,7 +64,7 @@ def create_app(options: ServeOptions | None = None) -> FastAPI:
         title="NYX Learning",
         version=__version__,
         description=_ABOUT,
-        lifespan=_lifespan(options),
+        lifespan=_lifespan(options, pauses),
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
     )
@@ -79,19 +83,23 @@ def create_app(options: ServeOptions | None = None) -> FastAPI:
     ):
         app.include_router(routes.router)
     add_handlers(app)
+    app.add_middleware(Direct)  # the last that a request passes
     if options.rate > 0.0:
         app.add_middleware(RateLimit, rate=options.rate, burst=options.burst)
     app.add_middleware(BodyLimit, limit=options.body_bytes)
     if not guarded:
         app.add_middleware(LocalHost)
-    app.add_middleware(_Timed, metrics=app.state.metrics)
+    app.add_middleware(_Timed, metrics=app.state.metrics, pauses=pauses)
     return app
 
 
-def _lifespan(options: ServeOptions) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(
+    options: ServeOptions, pauses: Pauses | None
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with Bandits(options) as bandits:
+        kept = nullcontext() if pauses is None else pauses.kept()
+        async with kept, Bandits(options, None if pauses is None else pauses.settle) as bandits:
             app.state.bandits = bandits
             yield
 
@@ -101,8 +109,8 @@ def _lifespan(options: ServeOptions) -> Callable[[FastAPI], AbstractAsyncContext
 class _Timed:
     """Measures every request, by the route that took it: paths have ids in them."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app, self._metrics = app, metrics
+    def __init__(self, app: ASGIApp, metrics: Metrics, pauses: Pauses | None) -> None:
+        self._app, self._metrics, self._pauses = app, metrics, pauses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
@@ -110,6 +118,8 @@ class _Timed:
             await self._app(scope, receive, send)
             return
         begin = clock.perf_counter()
+        if self._pauses is not None:
+            self._pauses.asked(clock.monotonic())
         status = 500
 
         async def noting(message: Message) -> None:
@@ -123,4 +133,4 @@ class _Timed:
         finally:
             route = getattr(scope.get("route"), "path", "none")
             method = scope["method"] if route != "none" else "any"
-            self._metrics.requests.labels(route, method, str(status)).observe(clock.perf_counter() - begin)
+            self._metrics.answered(route, method, status, clock.perf_counter() - begin)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, Self
 
@@ -28,10 +28,13 @@ _LEAVE_S = 2.0
 
 
 class Bandits:
-    """Open engines by the names of their bandits; an asynchronous context."""
+    """Open engines by the names of their bandits; an asynchronous context.
 
-    def __init__(self, options: ServeOptions) -> None:
-        self._options = options
+    settle : called behind each one that was opened.
+    """
+
+    def __init__(self, options: ServeOptions, settle: Callable[[], None] | None = None) -> None:
+        self._options, self._settle = options, settle
         self._engines: dict[str, LearningEngine] = {}
         self._opening = asyncio.Lock()
         self._stack = AsyncExitStack()
@@ -66,6 +69,11 @@ class Bandits:
     def opened(self) -> Mapping[str, LearningEngine]:
         """The engines that are open now."""
         return self._engines
+
+    @property
+    def pool(self) -> asyncpg.Pool:
+        """Two connections for what concerns all bandits, and for who looks at them."""
+        return self._pool
 
     async def names(self) -> list[str]:
         """Every bandit of the database."""
@@ -162,6 +170,8 @@ class Bandits:
             leaving = asyncio.create_task(_close_later(before), name="nyx-leave")
             self._leaving.add(leaving)
             leaving.add_done_callback(self._leaving.discard)
+        if self._settle is not None:
+            self._settle()
         return engine
 
     async def _watch(self) -> None:

@@ -41,6 +41,10 @@ class Metrics:
             ["bandit", "strategy", "mode"],
             registry=registry,
         )
+        # To find a child by its labels takes longer than to count.
+        self._answers: dict[tuple[str, str, int], Histogram] = {}
+        self._decided: dict[tuple[str, str, str], Counter] = {}
+        self._entropies: dict[str, Histogram] = {}
         self._fallbacks = Counter(
             "nyx_fallbacks",
             "Decisions that were not stored within their deadline, or not made from what was learned.",
@@ -77,16 +81,31 @@ class Metrics:
             for name, text, mode in gauges
         }
 
+    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count a request."""
+        key = (route, method, status)
+        child = self._answers.get(key)
+        if child is None:
+            child = self._answers[key] = self.requests.labels(route, method, str(status))
+        child.observe(seconds)
+
     def decided(self, decision: Decision) -> None:
         """Count a decision."""
-        self._decisions.labels(decision.bandit, decision.strategy, decision.mode).inc()
+        key = (decision.bandit, decision.strategy, decision.mode)
+        child = self._decided.get(key)
+        if child is None:
+            child = self._decided[key] = self._decisions.labels(*key)
+        child.inc()
         if decision.mode in _MISSED:
             self._fallbacks.labels(decision.bandit, decision.mode).inc()
         pmf = decision.pmf
         if len(pmf) > 1:
             shares = [mass / TOTAL for mass in pmf if mass]
             entropy = -sum(share * math.log(share) for share in shares)
-            self._entropy.labels(decision.bandit).observe(entropy / math.log(len(pmf)))
+            histogram = self._entropies.get(decision.bandit)
+            if histogram is None:
+                histogram = self._entropies[decision.bandit] = self._entropy.labels(decision.bandit)
+            histogram.observe(entropy / math.log(len(pmf)))
 
     def rewarded(self, bandit: str, receipt: Receipt) -> None:
         """Count a report."""

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from ...errors import NyxError, shown
 
-__all__ = ["PROBLEMS", "Refused", "add_handlers", "problem", "status_of"]
+__all__ = ["PROBLEMS", "Refused", "add_handlers", "problem", "problem_of", "status_of"]
 
 _LOG = logging.getLogger("nyx_learning")
 _MEDIA = "application/problem+json"
@@ -114,6 +114,13 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _unexpected)
+
+
+async def problem_of(request: Request, error: NyxError | Refused | RequestValidationError) -> Response:
+    """What a route's error is answered with."""
+    if isinstance(error, NyxError):
+        return await _engine_error(request, error)
+    return await (_refusal if isinstance(error, Refused) else _invalid)(request, error)
 
 
 async def _engine_error(_request: Request, error: Exception) -> Response:

@@ -8,6 +8,7 @@ from ...errors import InputInvalid
 from ..settings import Settings
 from .app import create_app
 from .options import ServeOptions
+from .pauses import Pauses
 
 __all__ = ["app"]
 
@@ -22,4 +23,4 @@ def app() -> FastAPI:
             found="none",
             fix="start it with nyx-learning serve, or build an application with create_app(ServeOptions())",
         )
-    return create_app(ServeOptions.from_json(options))
+    return create_app(ServeOptions.from_json(options), pauses=Pauses())
