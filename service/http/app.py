@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time as clock
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
@@ -23,6 +24,7 @@ from . import (
 )
 from .analyses import Analyses
 from .bandits import Bandits
+from .dashboard import ROUTERS, Desk
 from .direct import Direct
 from .keys import KeyFile
 from .limits import BodyLimit, LocalHost, RateLimit
@@ -82,6 +84,9 @@ def create_app(options: ServeOptions | None = None, *, pauses: Pauses | None = N
         health_routes,
     ):
         app.include_router(routes.router)
+    app.state.dashboard = Desk(options.secret or secrets.token_hex(32), app.state.keys, options.streams)
+    for router in ROUTERS:
+        app.include_router(router)
     add_handlers(app)
     app.add_middleware(Direct)  # the last that a request passes
     if options.rate > 0.0:
@@ -101,7 +106,9 @@ def _lifespan(
         kept = nullcontext() if pauses is None else pauses.kept()
         async with kept, Bandits(options, None if pauses is None else pauses.settle) as bandits:
             app.state.bandits = bandits
-            yield
+            desk: Desk = app.state.dashboard
+            async with desk.at_work(bandits):
+                yield
 
     return lifespan
 

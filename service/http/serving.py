@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import signal
 import socket
 import tempfile
@@ -52,7 +53,7 @@ def serve(options: ServeOptions, *, workers: int, listening: Callable[[str, bool
             server = start(settings.data_home, binaries=settings.postgres_bin)
             stack.callback(server.close)
             address = server.dsn
-        options = replace(options, dsn=address)
+        options = replace(options, dsn=address, secret=secrets.token_hex(32))
         if workers > 1:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="nyx-metrics-"))
             options = replace(options, metrics=folder)

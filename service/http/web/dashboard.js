@@ -1,0 +1,156 @@
+// Keeps an open page up to date: the server says that something changed, the page is read again, and its parts
+// that are live are replaced. Without this script a reload does the same.
+"use strict";
+
+const APART_MS = 700;
+const AGAIN_MS = 15000;
+const PENDING_MS = 2000;
+
+const body = document.body;
+let stream = null;
+let reading = false;
+let owed = false;
+let last = 0;
+let retry = 0;
+
+document.documentElement.classList.add("js");
+
+function keepInputs(from, to) {
+  for (const details of from.querySelectorAll("details[open][id]")) {
+    const fresh = to.querySelector("#" + CSS.escape(details.id));
+    if (fresh) fresh.open = true;
+  }
+  for (const input of from.querySelectorAll("input[id]:not([type=hidden])")) {
+    const fresh = to.querySelector("#" + CSS.escape(input.id));
+    if (fresh) fresh.value = input.value;
+  }
+  for (const box of from.querySelectorAll(".scroll[aria-label]")) {
+    const fresh = to.querySelector('.scroll[aria-label="' + CSS.escape(box.getAttribute("aria-label")) + '"]');
+    if (fresh && (box.scrollLeft || box.scrollTop)) {
+      requestAnimationFrame(() => fresh.scrollTo(box.scrollLeft, box.scrollTop));
+      const left = box.scrollLeft, top = box.scrollTop;
+      requestAnimationFrame(() => fresh.scrollTo(left, top));
+    }
+  }
+}
+
+// Where the focus is, so that it can be put back: an id, or the place among what can be focused.
+function focusIn(part) {
+  const active = document.activeElement;
+  if (!active || !part.contains(active)) return null;
+  const all = [...part.querySelectorAll("a, button, input, select, summary, [tabindex]")];
+  return { id: active.id, index: all.indexOf(active), start: active.selectionStart, end: active.selectionEnd };
+}
+
+function focusAgain(part, place) {
+  if (!place) return;
+  const all = [...part.querySelectorAll("a, button, input, select, summary, [tabindex]")];
+  const found = (place.id && part.querySelector("#" + CSS.escape(place.id))) || all[place.index];
+  if (!found) return;
+  found.focus({ preventScroll: true });
+  if (typeof place.start === "number" && found.setSelectionRange) found.setSelectionRange(place.start, place.end);
+}
+
+function replaceParts(fresh) {
+  for (const part of document.querySelectorAll("[data-live][id]")) {
+    const other = fresh.getElementById(part.id);
+    if (!other || other.innerHTML === part.dataset.shown) continue;
+    const shown = other.innerHTML;
+    keepInputs(part, other);
+    const place = focusIn(part);
+    part.replaceChildren(...other.childNodes);
+    part.dataset.shown = shown;
+    focusAgain(part, place);
+  }
+  const news = document.getElementById("news");
+  const told = fresh.getElementById("news");
+  // Only what is new is put there: screen readers say it.
+  if (news && told && news.textContent !== told.textContent) {
+    news.textContent = told.textContent;
+    news.classList.remove("changed");
+    requestAnimationFrame(() => news.classList.add("changed"));
+  }
+  const foot = document.querySelector("footer p");
+  const below = fresh.querySelector("footer p");
+  if (foot && below) foot.replaceChildren(...below.childNodes);
+}
+
+async function readAgain() {
+  if (reading) {
+    owed = true;
+    return;
+  }
+  reading = true;
+  owed = false;
+  try {
+    await new Promise((done) => setTimeout(done, Math.max(0, last + APART_MS - Date.now())));
+    last = Date.now();
+    const answer = await fetch(location.href, { headers: { Accept: "text/html" }, redirect: "manual", cache: "no-store" });
+    if (answer.type === "opaqueredirect") {
+      location.reload(); // the session has ended
+      return;
+    }
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (answer.ok || answer.status === 404) replaceParts(fresh);
+  } catch {
+    // The server is away: the stream says when it is back.
+  } finally {
+    reading = false;
+    if (owed) readAgain();
+    else awaitPending();
+  }
+}
+
+function awaitPending() {
+  if (document.querySelector("[data-pending]")) setTimeout(readAgain, PENDING_MS);
+}
+
+function listen() {
+  if (stream || document.hidden || !body.dataset.events) return;
+  stream = new EventSource(body.dataset.events);
+  stream.addEventListener("hello", () => {
+    document.documentElement.classList.add("on");
+    if (retry) readAgain(); // something may have changed meanwhile
+    retry = 1;
+  });
+  stream.addEventListener("change", readAgain);
+  stream.addEventListener("error", () => {
+    document.documentElement.classList.remove("on");
+    if (stream && stream.readyState === EventSource.CLOSED) {
+      stream = null; // refused: there are too many, or the session has ended
+      setTimeout(() => { readAgain(); listen(); }, AGAIN_MS);
+    }
+  });
+}
+
+function silence() {
+  if (stream) stream.close();
+  stream = null;
+  document.documentElement.classList.remove("on");
+}
+
+// Browsers open few connections to one server: pages that nobody sees give theirs back.
+document.addEventListener("visibilitychange", () => (document.hidden ? silence() : listen()));
+addEventListener("pagehide", silence);
+addEventListener("pageshow", listen);
+
+function fitForm() {
+  const rule = document.getElementById("rule");
+  if (!rule) return;
+  const show = () => {
+    for (const field of document.querySelectorAll("[data-rules]")) {
+      field.hidden = !field.dataset.rules.split(" ").includes(rule.value);
+    }
+    const expires = document.getElementById("expires");
+    if (rule.value === "freeze") expires.value = "never";
+  };
+  rule.addEventListener("change", show);
+  show();
+}
+
+const failed = document.getElementById("error");
+if (failed) failed.focus();
+fitForm();
+for (const part of document.querySelectorAll("[data-live][id]")) part.dataset.shown = part.innerHTML;
+listen();
+awaitPending();
