@@ -18,6 +18,7 @@ COMMANDS: Mapping[str, str] = {
     "validate": "check policies against theory, published figures and independent computation",
     "migrate": "bring the schema of a database up to date, or see what that would do",
     "serve": "answer over HTTP: decisions, outcomes, health and metrics",
+    "mcp": "offer a bandit to agents as tools, over the Model Context Protocol",
     "key": "create, list and revoke the keys that callers of the server need",
     "retention": "drop decisions and rows that are older than an age; what they taught stays",
     "override": "pin, exclude, cap or switch off: order a guardrail, end one, or list them",

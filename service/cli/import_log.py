@@ -16,14 +16,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import time as clock
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from ...bandit import BanditSpec
-from ...errors import DocumentInvalid, InputInvalid, NyxError
+from ...errors import InputInvalid
 from ...persistence.database import close_pool, connect, reaching
 from ...persistence.store import Store
 from ...simulation.interchange import FORMATS
@@ -31,6 +29,7 @@ from ..access import database_address, stored_bandit
 from ..archiving import Restored, is_archive, restore_log
 from ..importing import ImportReport, LogRejected, import_and_learn
 from .output import print_error, print_json, print_text
+from .spec_file import read_spec_file
 
 __all__ = ["add_arguments", "run"]
 
@@ -85,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _import(args: argparse.Namespace) -> ImportReport:
-    spec = None if args.spec is None else _read_spec(args.spec)
+    spec = None if args.spec is None else read_spec_file(args.spec)
     async with _store(spec, args.bandit, args.dsn) as store:
         return await import_and_learn(
             store, args.file, form=args.format, skip_bad=args.skip_bad, time=clock.time()
@@ -123,21 +122,6 @@ async def _store(spec: BanditSpec | None, bandit: str | None, dsn: str | None) -
             yield store
         finally:
             await close_pool(pool)
-
-
-def _read_spec(path: str) -> BanditSpec:
-    try:
-        document = json.loads(Path(path).read_text("utf-8"))
-        return BanditSpec.from_dict(document)
-    except NyxError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DocumentInvalid(
-            "the spec cannot be read",
-            expected="a file with the JSON of BanditSpec.to_dict()",
-            found=f"{path!r:.120}: {type(error).__name__}: {getattr(error, 'strerror', None) or error}"[:240],
-            fix="write it with json.dumps(spec.to_dict())",
-        ) from None
 
 
 def _text(report: ImportReport) -> str:
