@@ -36,6 +36,7 @@ __all__ = [
     "RewardTooLate",
     "SchemaMismatch",
     "SpecInvalid",
+    "StateDropped",
     "SupportMissing",
     "TableInvalid",
     "VerificationFailed",
@@ -218,6 +219,12 @@ class RewardTooLate(NyxError):
     """An outcome came after its decision was closed, and the bandit's rule is to refuse it."""
 
     code = "reward_too_late"
+
+
+class StateDropped(NyxError):
+    """What was known at a row of the log cannot be told any more: retention dropped it."""
+
+    code = "state_dropped"
 
 
 class DatabaseUnavailable(NyxError, ConnectionError):

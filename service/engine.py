@@ -19,6 +19,7 @@ from ..persistence.group_commit import WhenFull, Written
 from ..persistence.thought_trees import TreeId
 from ..rewards import ScoringResult
 from .bulk import ArmRequest, RewardReport, select_arms, update_rewards
+from .calls.advice import AdviceCalls
 from .calls.expectations import ExpectationCalls
 from .calls.guardrails import GuardrailCalls
 from .calls.insight import InsightCalls
@@ -33,7 +34,7 @@ __all__ = ["LearningEngine"]
 
 
 class LearningEngine(
-    GuardrailCalls, InsightCalls, ExpectationCalls, ReferenceCalls, ReportCalls, UpkeepCalls
+    AdviceCalls, GuardrailCalls, InsightCalls, ExpectationCalls, ReferenceCalls, ReportCalls, UpkeepCalls
 ):
     """Selects arms and learns from outcomes, for many processes on one database. Made by ``open``."""
 

@@ -14,7 +14,7 @@ from .candidates import Candidate, candidates_of, masses_of
 from .effects import feature_effects
 from .explanation import ArmView, Explanation
 from .judging import COVERAGE, judge
-from .rails import guardrail_views
+from .rails import acted_by, rails_in_force
 from .stages import stage_views
 from .twin import twin_of
 from .what_if import context_changes, rewards_to_change
@@ -90,7 +90,7 @@ def explain_decision(learner: Learner, decision: Decision) -> Explanation:
         remainder=effects.remainder,
         features=effects.features,
         stages=stage_views(learner, decision, views, kept),
-        guardrails=guardrail_views(learner, decision, rules),
+        guardrails=rails_in_force(learner, decision.time, rules, acted_by(decision.reason)),
         changes=context_changes(learner, context, kept),
         rewards_to_change=rewards_to_change(twin_of(learner), phi, kept, stands),
         reasons=(),

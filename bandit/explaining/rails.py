@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from ..decision import GUARDED, Decision
+from collections.abc import Collection
+
+from ..choice import TOTAL
+from ..decision import GUARDED
 from ..guardrails.acting import Rules
 from ..learner import Learner
 from .explanation import GuardrailView
 
-__all__ = ["guardrail_views"]
+__all__ = ["acted_by", "rails_in_force"]
 
 
-def guardrail_views(learner: Learner, decision: Decision, rules: Rules) -> tuple[GuardrailView, ...]:
+def acted_by(reason: str) -> set[str]:
+    """Which rules a decision's reason names."""
+    head, _, tail = reason.partition(":")
+    return set(tail.split(",")) if head == GUARDED else {head}
+
+
+def rails_in_force(
+    learner: Learner, time: float | None, rules: Rules, acted: Collection[str]
+) -> tuple[GuardrailView, ...]:
     """Orders first, in the order of their rows; then breakers, budgets, and the share of service."""
     guards = learner.guards
-    head, _, tail = decision.reason.partition(":")
-    acted = set(tail.split(",")) if head == GUARDED else {head}
     found = [
         GuardrailView(
             order.rule,
@@ -25,15 +34,15 @@ def guardrail_views(learner: Learner, decision: Decision, rules: Rules) -> tuple
             order.reason,
             order.until,
         )
-        for order in guards.in_force(decision.time)
+        for order in guards.in_force(time)
     ]
     for name, tripped in guards.tripped.items():
         found.append(GuardrailView("breaker", (name,), "breaker" in acted, until=tripped.until))
     for budget, (arms, until) in guards.spent.items():
-        if until is None or decision.time is None or decision.time < until:
+        if until is None or time is None or time < until:
             reason = f"budget '{budget}' is used up"
             found.append(GuardrailView("budget", arms, "budget" in acted, reason=reason, until=until))
     if rules.share is not None:
-        reason = f"the learner serves {rules.share / 2**32:.0%} of decisions, the baseline arm the rest"
+        reason = f"the learner serves {rules.share / TOTAL:.0%} of decisions, the baseline arm the rest"
         found.append(GuardrailView("service", (), "service" in acted, reason=reason))
     return tuple(found)

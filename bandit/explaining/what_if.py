@@ -53,7 +53,7 @@ def context_changes(
     return tuple(found)
 
 
-def _sides(feature: Feature, value: Any) -> Iterator[list[Value]]:
+def _sides(feature: Feature, value: Any) -> Iterator[Sequence[Value]]:
     """Values to try, one list for each side of the present one, the nearest first."""
     match feature:
         case Categorical(levels=levels):

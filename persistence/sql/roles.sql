@@ -34,7 +34,9 @@ BEGIN
                      ('unlearned', 'INSERT'),
                      ('monitoring', 'INSERT, UPDATE'),
                      ('budget', 'INSERT, UPDATE'),
-                     ('reservation', 'INSERT, UPDATE (used)')) AS g (name, rights)
+                     ('execution', 'INSERT'),
+                     ('reservation', 'INSERT, UPDATE (used)'),
+                     ('pattern_snapshot', 'INSERT, DELETE')) AS g (name, rights)
         JOIN pg_tables t ON t.schemaname = 'nyx' AND t.tablename = g.name
     LOOP
         EXECUTE format('GRANT %s ON nyx.%I TO nyx_writer', found.rights, found.name);

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from ...errors import DatabaseUnavailable
 from ..adapting import Adapting
 from ..parts import Parts
 from ..predicting import Predicting
+
+if TYPE_CHECKING:
+    from ..recording import Recording
 
 __all__ = ["OpenParts"]
 
@@ -25,6 +28,7 @@ class OpenParts:
         self._following = parts.following
         self._predicting = Predicting(parts.store, parts.spec)
         self._adapting = Adapting(parts.store, parts.spec)
+        self._recording: Recording | None = None
         self._closing: asyncio.Task[None] | None = None
         self.thought_trees = parts.thought_trees
         """Scores for the user's own table: queued by ``update``, many at once by ``update_many``."""
@@ -44,12 +48,17 @@ class OpenParts:
         ``DatabaseUnavailable``. A caller who is cancelled meanwhile hears of it when all is closed.
         """
         if self._closing is None:
-            self._closing = asyncio.create_task(self._parts.close(), name="nyx-close")
+            self._closing = asyncio.create_task(self._close(), name="nyx-close")
         try:
             await asyncio.shield(self._closing)
         except asyncio.CancelledError:
             await asyncio.wait([self._closing])
             raise
+
+    async def _close(self) -> None:
+        if self._recording is not None:
+            await self._recording.finish()
+        await self._parts.close()
 
     def _check_open(self) -> None:
         if self._closing is not None:
