@@ -29,6 +29,7 @@ from .calls.upkeep import UpkeepCalls
 from .execution import Execution
 from .opening import Options, check_seconds, checked
 from .parts import open_parts
+from .telemetry import configured, told_decisions, told_receipts
 
 __all__ = ["LearningEngine"]
 
@@ -128,7 +129,7 @@ class LearningEngine(
         self._check_open()
         if deadline_s is not None:
             check_seconds("deadline_s", deadline_s)
-        return await self._parts.selecting.select(
+        deciding = self._parts.selecting.select(
             context,
             decision_id,
             eligible=eligible,
@@ -136,6 +137,7 @@ class LearningEngine(
             durable=durable,
             deadline_s=deadline_s,
         )
+        return await (told_decisions(self.spec.name, deciding) if configured() else deciding)
 
     async def update_reward(
         self,
@@ -178,7 +180,8 @@ class LearningEngine(
         """
         self._check_open()
         told = Reported(outcome, reward, part, source, identifier, corrects)
-        return await self._parts.reporting.report(decision, told)
+        reporting = self._parts.reporting.report(decision, told)
+        return await (told_receipts(self.spec.name, reporting) if configured() else reporting)
 
     async def select_arms(self, requests: Iterable[ArmRequest], *, durable: bool = True) -> list[Decision]:
         """``select_arm`` for many, in few statements; the decisions in the order of the requests.
@@ -194,7 +197,8 @@ class LearningEngine(
         DatabaseUnavailable, Overloaded : as in ``select_arm``; the same list may be sent again.
         """
         self._check_open()
-        return await select_arms(self._parts, requests, durable=durable)
+        deciding = select_arms(self._parts, requests, durable=durable)
+        return await (told_decisions(self.spec.name, deciding, many=True) if configured() else deciding)
 
     @overload
     async def update_rewards(self, reports: Iterable[RewardReport]) -> list[Receipt]: ...
@@ -226,7 +230,8 @@ class LearningEngine(
         DatabaseUnavailable, Overloaded : as in ``update_reward``.
         """
         self._check_open()
-        return await update_rewards(self._parts, reports, errors=errors)
+        reporting = update_rewards(self._parts, reports, errors=errors)
+        return await (told_receipts(self.spec.name, reporting, many=True) if configured() else reporting)
 
     async def decision(self, decision_id: str) -> Decision:
         """A stored decision, whoever made it.

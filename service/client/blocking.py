@@ -11,6 +11,7 @@ import httpx
 from ...bandit import BanditSpec
 from ...errors import DatabaseUnavailable, NyxError, Overloaded
 from ...rewards import Outcome
+from ..telemetry import carried
 from . import calls
 from .answers import ServedDecision, ServedReceipt, error_of, unreachable
 from .calls import Attempts, Call
@@ -172,6 +173,7 @@ class NyxClient:
                     call.path,
                     json=call.body,
                     params=call.query,
+                    headers=carried(),
                     timeout=attempts.left(clock.monotonic()),
                 )
             except httpx.TransportError as found:

@@ -9,11 +9,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from pathlib import Path
 
 from fastapi import FastAPI
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ... import __version__
 from ...errors import InputInvalid
 from ..settings import Settings
+from ..telemetry import configured, continued
 from . import (
     bandit_routes,
     decision_routes,
@@ -136,7 +138,11 @@ class _Timed:
             await send(message)
 
         try:
-            await self._app(scope, receive, noting)
+            if configured():
+                with continued(Headers(scope=scope)):
+                    await self._app(scope, receive, noting)
+            else:
+                await self._app(scope, receive, noting)
         finally:
             route = getattr(scope.get("route"), "path", "none")
             method = scope["method"] if route != "none" else "any"

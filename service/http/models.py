@@ -16,6 +16,7 @@ __all__ = [
     "DecisionBatch",
     "DecisionList",
     "DecisionRequest",
+    "EvaluationBatch",
     "HealthAnswer",
     "OutcomeBatch",
     "OutcomeItem",
@@ -73,6 +74,16 @@ class OutcomeBatch(_Request):
     """Several reports; what the stored rows refuse concerns its own report only."""
 
     reports: list[OutcomeItem] = Field(min_length=1)
+
+
+class EvaluationBatch(_Request):
+    """Events ``gen_ai.evaluation.result``: the attributes of each, by their names."""
+
+    evaluations: list[dict[str, Any]] = Field(min_length=1)
+    fields: dict[str, str] = Field(default_factory=dict, description="Evaluation's name to outcome's field.")
+    scales: dict[str, list[float]] = Field(
+        default_factory=dict, description="Evaluation's name to its lowest and highest score: 0 and 1."
+    )
 
 
 class BeliefsRequest(_Request):

@@ -12,16 +12,19 @@ from ...errors import NyxError, OutcomeInvalid
 from ...rewards import Outcome
 from ..bulk import RewardReport
 from ..engine import LearningEngine
+from ..evaluations import reports_of_evaluations
 from .access import check_writer, writer
 from .answers import json_answer, receipt_document
 from .bandits import Bandits
 from .bodies import described, read_body
 from .decision_routes import check_batch
 from .metrics import Metrics
-from .models import OutcomeBatch, OutcomeReport, ReceiptAnswer, ReceiptList
+from .models import EvaluationBatch, OutcomeBatch, OutcomeReport, ReceiptAnswer, ReceiptList
 from .problems import PROBLEMS
 
 __all__ = ["router"]
+
+_PAIR = 2
 
 router = APIRouter(prefix="/v1", tags=["outcomes"], responses=PROBLEMS)
 
@@ -55,10 +58,35 @@ async def report_batch(request: Request, name: str, batch: OutcomeBatch) -> Resp
     unknown decision) stands as ``{"error": …}`` in the place of its receipt; the others are written.
     """
     check_batch(request, len(batch.reports))
+    listed = [_listed(i, item.decision_id, item) for i, item in enumerate(batch.reports)]
+    return await _report_all(request, name, listed)
+
+
+@router.post("/bandits/{name:path}/evaluations", dependencies=[writer], response_model=ReceiptList)
+async def report_evaluations(request: Request, name: str, batch: EvaluationBatch) -> Response:
+    """Report what judges say of executions: events ``gen_ai.evaluation.result`` of OpenTelemetry.
+
+    Each is a part of the outcome of the decision that it names (``nyx.decision.id``), from a source of its
+    own: the same again changes nothing. See ``docs/how-to/observe.md``.
+    """
+    check_batch(request, len(batch.evaluations))
+    scales = {name: (pair[0], pair[1]) for name, pair in batch.scales.items() if len(pair) == _PAIR}
+    if len(scales) < len(batch.scales):
+        raise OutcomeInvalid(
+            "a scale is no pair",
+            expected="[lowest, highest]",
+            found=f"{sorted(batch.scales.keys() - scales.keys())}"[:200],
+            fix='for example {"Relevance": [1, 5]}',
+        )
+    return await _report_all(
+        request, name, reports_of_evaluations(batch.evaluations, fields=batch.fields, scales=scales)
+    )
+
+
+async def _report_all(request: Request, name: str, listed: list[RewardReport]) -> Response:
     bandits: Bandits = request.app.state.bandits
     metrics: Metrics = request.app.state.metrics
     engine = await bandits.get(name)
-    listed = [_listed(i, item.decision_id, item) for i, item in enumerate(batch.reports)]
     answers: list[dict[str, Any]] = []
     refused = 0
     for answer in await engine.update_rewards(listed, errors="return"):
