@@ -4,12 +4,15 @@ An execution that is still running after t seconds succeeds or fails later with 
 ``lifetimes``. Waiting until a time T is worth the rewards of what ends before T, less the time, plus what may
 be done at T with what is still running. No news comes but that it still runs, so the best T is found by one
 pass; waiting stops paying where that T is now. Sunk time counts for nothing.
+
+Values are what is expected. What is advised follows from values under hope (``Curve.hopeful``): a stop keeps
+from view what waiting on would have brought, so it is put off where few have been seen to run so long.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -80,7 +83,8 @@ class AdaptationRecommendation:
     ----------
     action : ``continue`` until ``until_s``, ``extend`` the limit to ``until_s``, ``retry``, ``switch`` to
         ``arm_id``, or ``abort``.
-    values : expected reward of each action that is open, from now on.
+    values : expected reward of each action that is open, from now on; the action is the best of them, except
+        where waiting is advised in hope, for want of evidence.
     until_s : seconds from the start of the execution at which waiting stops paying; None where it is to end
         now, or where nothing is known.
     success_probability : that this execution still succeeds, if it runs on as long as any was seen to run.
@@ -177,33 +181,19 @@ def should_adapt_workflow(
     later = _wait(curve, now, cost, stakes, stakes.success, 0.0, horizon)
     fresh = _wait(curve, 0.0, cost, stakes, stakes.success, 0.0, horizon)
     sunk = 1.0 - min(1.0, later.success / fresh.success) if fresh.success > 0.0 else 0.0
-    values: dict[str, float] = {"abort": stakes.abort}
-    if retries:
-        worth = _worth(stakes, sunk * stakes.retry_carry)
-        values["retry"] = _attempt(curve, cost, stakes, worth) - stakes.retry_cost
-    other = None
-    for name in alternatives:
-        if not known.of_arm(name):
-            continue
-        worth = _worth(stakes, sunk * stakes.switch_carry)
-        value = _attempt(known.curve(name, cell), cost, stakes, worth) - stakes.switch_cost
-        if value > values.get("switch", -1e300):
-            values["switch"], other = value, name
-    ending = max(values, key=lambda name: (values[name], name == "abort"))
-    stop = values[ending]
-    wait = _wait(curve, now, cost, stakes, stakes.success, stop, limit)
-    if wait.within is not None:
-        values["continue"] = wait.within
-    if limit_s is not None and wait.beyond is not None:
-        values["extend"] = wait.beyond
+    asked = _Asked(arm_id, cell, now, cost, limit, sunk, stakes, retries, alternatives, limit_s is not None)
+    told = _options(asked, known, known.curve)
+    hoped = _options(asked, known, known.hopeful)
 
-    action, until = ending, None
+    action, until = hoped.ending, None
+    stop = hoped.values[hoped.ending]
+    stay = hoped.values.get("continue", -1e300)
     margin = _MARGIN * (stakes.success - stakes.failure)
-    stay = values.get("continue", -1e300)
-    if values.get("extend", -1e300) > max(stay, stop) + margin:
-        action, until = "extend", wait.beyond_s * stretch
+    if hoped.values.get("extend", -1e300) > max(stay, stop) + margin:
+        action, until = "extend", hoped.wait.beyond_s * stretch
     elif stay >= stop:
-        action, until = "continue", max(elapsed, wait.within_s * stretch)
+        action, until = "continue", max(elapsed, hoped.wait.within_s * stretch)
+    values, other = told.values, hoped.other
     reasons = _reasons(curve, known, arm_id, elapsed, now, later, fresh, action, until, values, other)
     return AdaptationRecommendation(
         action,  # type: ignore[arg-type]
@@ -215,6 +205,55 @@ def should_adapt_workflow(
         known.executions,
         reasons,
     )
+
+
+class _Asked(NamedTuple):
+    """A question, in the arm's own time."""
+
+    arm_id: str
+    cell: Hashable
+    now: float
+    cost: float
+    limit: float
+    sunk: float
+    stakes: AdaptationStakes
+    retries: bool
+    alternatives: Sequence[str]
+    limited: bool
+
+
+class _Options(NamedTuple):
+    """What each action is worth; the best that ends the execution, the best other arm, and waiting."""
+
+    values: dict[str, float]
+    ending: str
+    other: str | None
+    wait: _Wait
+
+
+def _options(asked: _Asked, known: Lifetimes, curve_of: Callable[[str, Hashable], Curve]) -> _Options:
+    """Price all actions by the curves that ``curve_of`` gives."""
+    stakes, cost = asked.stakes, asked.cost
+    curve = curve_of(asked.arm_id, asked.cell)
+    values: dict[str, float] = {"abort": stakes.abort}
+    if asked.retries:
+        worth = _worth(stakes, asked.sunk * stakes.retry_carry)
+        values["retry"] = _attempt(curve, cost, stakes, worth) - stakes.retry_cost
+    other = None
+    for name in asked.alternatives:
+        if not known.of_arm(name):
+            continue
+        worth = _worth(stakes, asked.sunk * stakes.switch_carry)
+        value = _attempt(curve_of(name, asked.cell), cost, stakes, worth) - stakes.switch_cost
+        if value > values.get("switch", -1e300):
+            values["switch"], other = value, name
+    ending = max(values, key=lambda name: (values[name], name == "abort"))
+    wait = _wait(curve, asked.now, cost, stakes, stakes.success, values[ending], asked.limit)
+    if wait.within is not None:
+        values["continue"] = wait.within
+    if asked.limited and wait.beyond is not None:
+        values["extend"] = wait.beyond
+    return _Options(values, ending, other, wait)
 
 
 def _wait(
@@ -281,6 +320,8 @@ def _reasons(
         found.append(f"'{arm_id}' has {known.of_arm(arm_id)} known executions; the others lend the rest")
     best = ", ".join(f"{name} {values[name]:.3f}" for name in sorted(values, key=lambda n: -values[n]))
     found.append(f"expected rewards from now on: {best}")
+    if values[action] < max(values.values()):
+        found.append("few were seen to run so long: to wait is also to learn")
     if action == "continue" and until is not None:
         found.append(f"waiting pays until {until:.3g} s")
     elif action == "extend" and until is not None:

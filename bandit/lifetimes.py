@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Hashable
+from math import sqrt
 from typing import NamedTuple
 
 from ..errors import InputInvalid, shown
@@ -24,6 +25,8 @@ EDGES = tuple((1 << i) / 64.0 * third for i in range(31) for third in _THIRDS)
 WEIGHT = 4.0
 
 _ROOT = ("all",)
+_HOPE = 0.5  # standard errors
+_OTHERS = 0.1  # so much evidence is an execution of another arm or cell
 
 
 class Curve(NamedTuple):
@@ -37,6 +40,18 @@ class Curve(NamedTuple):
     failure: tuple[float, ...]
     running: tuple[float, ...]
     running_all: tuple[float, ...]
+
+    def hopeful(self) -> Curve:
+        """The curve with hazards of success as high as few executions allow: half a standard error above.
+
+        Who is stopped tells nothing of what waiting on would have brought: a wait that is cut short for want
+        of evidence would stay so for ever. Hope puts the stop off there, until more were seen to run so long.
+        """
+        success = tuple(
+            min(a + _HOPE * sqrt(a * (1.0 - a) / (own + WEIGHT + _OTHERS * every)), 1.0 - b)
+            for a, b, own, every in zip(*self, strict=True)
+        )
+        return self._replace(success=success)
 
     def median(self) -> float | None:
         """Seconds until half have ended; None where more than half outlast all that is known."""
@@ -82,6 +97,7 @@ class Lifetimes:
         self._counts: dict[tuple[Hashable, ...], _Counts] = {}
         self._by_arm: dict[str, int] = {}
         self._curves: dict[tuple[str, Hashable], Curve] = {}
+        self._hopeful: dict[tuple[str, Hashable], Curve] = {}
         self._roots: tuple[list[float], list[float]] | None = None
 
     @property
@@ -126,6 +142,7 @@ class Lifetimes:
             self._counts.setdefault(key, _Counts()).add(step, success)
         self._by_arm[arm_id] = self._by_arm.get(arm_id, 0) + 1
         self._curves.clear()
+        self._hopeful.clear()
         self._roots = None
 
     def curve(self, arm_id: str, cell: Hashable = None) -> Curve:
@@ -133,6 +150,13 @@ class Lifetimes:
         found = self._curves.get((arm_id, cell))
         if found is None:
             found = self._curves[arm_id, cell] = self._curve(arm_id, cell)
+        return found
+
+    def hopeful(self, arm_id: str, cell: Hashable = None) -> Curve:
+        """``curve(…).hopeful()``."""
+        found = self._hopeful.get((arm_id, cell))
+        if found is None:
+            found = self._hopeful[arm_id, cell] = self.curve(arm_id, cell).hopeful()
         return found
 
     def _curve(self, arm_id: str, cell: Hashable) -> Curve:

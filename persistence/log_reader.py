@@ -32,6 +32,13 @@ class LogReader:
         """Number of the last row of the log."""
         return int(await (connection or self.pool).fetchval(query("last_seq"), self.bandit) or 0)
 
+    async def window(self, seq: int) -> tuple[int, int, str | None]:
+        """Numbers of the last row and of the base; and what tells row ``seq`` from any other, None without
+        it.
+        """
+        row = await self.pool.fetchrow(query("log_window"), self.bandit, seq)
+        return (0, 0, None) if row is None else (row["last_seq"], row["base_seq"], row["mark"])
+
     async def after(self, seq: int, limit: int) -> list[tuple[LogRow, dict[str, Any] | None]]:
         """Rows above ``seq`` in order; with the decision's context where φ is of another encoding."""
         rows = await self.pool.fetch(query("log_after"), self.bandit, seq, limit, self.encoding)

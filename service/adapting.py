@@ -27,7 +27,7 @@ class Adapting:
 
     def __init__(self, store: Store, spec: BanditSpec) -> None:
         self._spec = spec
-        self._window = Windowed(store, spec.name, partial(LoggedLifetimes, spec))
+        self._window = Windowed(store, partial(LoggedLifetimes, spec))
         self._turn = asyncio.Lock()
 
     async def advise(

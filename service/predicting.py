@@ -29,7 +29,7 @@ class Predicting:
 
     def __init__(self, store: Store, spec: BanditSpec) -> None:
         self._store, self._spec = store, spec
-        self._window = Windowed(store, spec.name, partial(Expectations, spec))
+        self._window = Windowed(store, partial(Expectations, spec))
         self._turn = asyncio.Lock()
 
     async def predict(self, workflow_input: WorkflowInput, proposed_strategy: str) -> PerformancePrediction:

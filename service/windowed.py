@@ -8,7 +8,6 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from ..bandit.expecting import window_start
 from ..bandit.log import LogRow
-from ..persistence.queries import query
 from ..persistence.store import Store
 
 __all__ = ["RowLearner", "Windowed"]
@@ -35,40 +34,39 @@ class Windowed(Generic[T]):
     ``known`` : what was learned; None before the first question. Callers take turns.
     """
 
-    def __init__(self, store: Store, name: str, make: Callable[[int], T]) -> None:
-        self._store, self._name, self._make = store, name, make
+    def __init__(self, store: Store, make: Callable[[int], T]) -> None:
+        self._store, self._make = store, make
         self.known: T | None = None
-        self._newest: LogRow | None = None
+        self._mark: str | None = None  # of the last row that is known
 
     async def learner(self) -> T:
         """What is known; made, from nothing, where nobody has asked yet."""
         if self.known is None:
-            self.known, self._newest = await asyncio.to_thread(self._make, 0), None
+            self.known, self._mark = await asyncio.to_thread(self._make, 0), None
         return self.known
 
     async def catch_up(self) -> T:
-        """Read and learn what is new, or the whole window where the log is another one."""
-        last = await self._store.log.last_seq()
-        base = int(await self._store.pool.fetchval(query("base_seq"), self._name) or 0)
-        first = window_start(last, base)
+        """Read and learn what is new, or the whole window where the log is another one.
+
+        One short query where nothing is new.
+        """
         known = self.known
-        if known is None or known.first != first or not await self._stands(known, last):
-            known, self._newest = await asyncio.to_thread(self._make, first), None
+        last, base, mark = await self._store.log.window(0 if known is None else known.seq)
+        first = window_start(last, base)
+        # Behind a failover the log may be another one.
+        stands = known is not None and known.first == first and known.seq <= last and mark == self._mark
+        if known is None or not stands:
+            known, self._mark = await asyncio.to_thread(self._make, first), None
+        elif known.seq == last:
+            return known
         while known.seq < last:
             page = await self._store.log.after(known.seq, min(_PAGE, last - known.seq))
             if not page:
                 break
             await asyncio.to_thread(_absorb, known, page)
-            self._newest = page[-1][0]
         self.known = known
+        _, _, self._mark = await self._store.log.window(known.seq)
         return known
-
-    async def _stands(self, known: T, last: int) -> bool:
-        """Tell whether the log still is what was read: behind a failover it may be another."""
-        if self._newest is None or known.seq > last:
-            return known.seq == known.first
-        rows = await self._store.log.after(known.seq - 1, 1)
-        return bool(rows) and rows[0][0] == self._newest
 
 
 def _absorb(known: RowLearner, page: list[tuple[LogRow, dict[str, object] | None]]) -> None:

@@ -65,7 +65,7 @@ async def test_bad_questions_are_refused_without_reading_the_log(
     async def unreadable() -> int:
         raise AssertionError
 
-    monkeypatch.setattr(engine._parts.store.log, "last_seq", unreadable)
+    monkeypatch.setattr(engine._parts.store.log, "window", unreadable)
     asked = PerformanceMetrics(duration_s=5.0)
     with pytest.raises(ArmUnknown):
         await engine.should_adapt_workflow(asked, decision=decision, alternatives=["nobody"])

@@ -78,7 +78,7 @@ async def test_with_the_database_away_what_was_read_is_told(
     async def away(*_: Any) -> int:
         raise OSError("the server is gone")
 
-    monkeypatch.setattr("nyx_learning.persistence.log_reader.LogReader.last_seq", away)
+    monkeypatch.setattr("nyx_learning.persistence.log_reader.LogReader.window", away)
     assert await engine.predict_workflow_performance(CONTEXT, "direct") == told
     with pytest.raises(DatabaseUnavailable):
         await cold.predict_workflow_performance(CONTEXT, "direct")
