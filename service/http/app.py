@@ -17,6 +17,7 @@ from ...errors import InputInvalid
 from ..settings import Settings
 from ..telemetry import configured, continued
 from . import (
+    advice_routes,
     bandit_routes,
     decision_routes,
     guardrail_routes,
@@ -81,6 +82,7 @@ def create_app(options: ServeOptions | None = None, *, pauses: Pauses | None = N
         outcome_routes,
         guardrail_routes,
         insight_routes,
+        advice_routes,
         decision_routes,
         bandit_routes,
         health_routes,

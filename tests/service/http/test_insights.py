@@ -65,6 +65,16 @@ async def test_every_question_is_answered_from_the_log(
     assert 0.0 < predicted["success"]["value"] < 1.0
     advice = await post("adaptation", {"decision_id": "d0", "current": {"duration_s": 5}})
     assert advice["action"] == "continue"
+    advised = await post("recommendation", {"context": contexts(0), "predict": True})
+    assert advised["reasons"]
+    assert advised["prediction"]["strategy"] == advised["arm_id"]
+    tuned = await post("parameters", {"current": {"workers": 4}, "strategy": "parallel"})
+    assert tuned["arm_id"].startswith("parallel(")
+    assert (await get("opportunities"))["executions"] == ROUNDS
+    assert (await get("agents", agent_type="coder"))["agent_type"] == "coder"
+    explained = await client.get("/v1/decisions/d3/explain")
+    assert (explained.status_code, explained.json()["decision_id"]) == (200, "d3"), explained.text
+    assert (await client.get("/v1/decisions/none/explain")).status_code == 404
     assert (await client.get(PATH)).json()["state_seq"] == ROUNDS
 
 
@@ -92,6 +102,26 @@ async def test_the_report_tells_of_arms_and_judges_beside_the_holdout(
     assert "Not enough evidence" in page.text
 
 
+async def test_executions_are_stored_once_and_are_their_decision_s_outcome(
+    client: httpx.AsyncClient, contexts: Callable[[int], dict[str, Any]]
+) -> None:
+    asked = {"context": contexts(0), "decision_id": "a"}
+    (await client.post(f"{PATH}/decisions", json=asked)).raise_for_status()
+    report = {"agent_id": "agent-7", "result": {"success": True, "quality": 0.5}, "decision_id": "a"}
+    first, again = [await client.post(f"{PATH}/executions", json=report) for _ in range(2)]
+    assert (first.status_code, first.json()["applied"]) == (200, True), first.text
+    assert first.json()["receipt"]["applied"]
+    assert (again.status_code, again.json()["applied"]) == (200, False)
+    other = {**report, "result": {"success": False}}
+    assert (await client.post(f"{PATH}/executions", json=other)).status_code == 409
+    alone = {"agent_id": "<b>'; --", "result": {"success": True}, "execution_id": "e"}
+    assert (await client.post(f"{PATH}/executions", json=alone)).json()["decision_id"] is None
+    for wrong in ({"agent_id": "\x00"}, {"result": {}}, {"result": {"success": 1}}, {"metrics": {"luck": 1}}):
+        assert (await client.post(f"{PATH}/executions", json={**alone, **wrong})).status_code == 422, wrong
+    unknown = await client.post(f"{PATH}/executions", json={**report, "decision_id": "none"})
+    assert unknown.status_code == 404
+
+
 QUERIES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("anomalies", {"limit": 0}),
     ("anomalies", {"before": "x"}),
@@ -101,6 +131,9 @@ QUERIES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("patterns", {"by": "size"}),
     ("patterns", {"min_count": 10**30}),
     ("failures", {"max_length": 99}),
+    ("opportunities", {"threshold_improvement": "nan"}),
+    ("opportunities", {"by": "'; DROP TABLE"}),
+    ("agents", {}),
     ("report", {"metric": "<script>"}),
     ("report", {"confidence": 1}),
     ("report", {"min_lift": "inf"}),
@@ -108,6 +141,10 @@ QUERIES: tuple[tuple[str, dict[str, Any]], ...] = (
 BODIES: tuple[tuple[str, dict[str, Any], int], ...] = (
     ("predictions", {"context": {"task": "code", "size": 1}, "arm": "'; DROP TABLE nyx.log; --"}, 422),
     ("predictions", {"context": {}, "arm": "direct"}, 422),
+    ("recommendation", {"context": {}}, 422),
+    ("recommendation", {"context": {"task": "code", "size": 1}, "eligible": ["<b>"]}, 422),
+    ("parameters", {"current": {"workers": 3}, "strategy": "parallel"}, 422),
+    ("parameters", {"current": {}, "strategy": "parallel", "max_change": 1e308}, 422),
     ("adaptation", {"decision_id": "none", "current": {"duration_s": 1}}, 404),
     ("adaptation", {"decision_id": "none", "current": {"<b>": 1}}, 422),
     ("adaptation", {"decision_id": "none", "current": {}, "stakes": {"luck": 1}}, 422),
