@@ -33,7 +33,8 @@ def told(found: Explanation) -> str:
         for feature in found.features:
             lead = "" if feature.margin is None else f"  lead over {found.rival} {feature.margin:+.3f}"
             lines.append(f"  {feature.feature}={spelled_value(feature.value)}: {feature.effect:+.3f}{lead}")
-    lines += ["", "how it was drawn"]
+    again = "comes out again, bit for bit" if found.rederived else "does not come out again"
+    lines += ["", f"how it was drawn ({again})"]
     for stage in found.stages:
         chosen = stage.names.index(stage.chosen)
         steps = " -> ".join(f"{layer.step} {layer.probabilities[chosen]:.4f}" for layer in stage.layers)
