@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time as clock
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
-from typing import Any
+from typing import Any, Literal
 
 from ..bandit import ArmTable, BanditSpec
 from ..bandit.choice import TOTAL
+from ..bandit.events import EPOCH, EventRow
 from ..bandit.settle import current_outcome
 from ..errors import ArmUnknown
 from ..insights.executed import Executed
+from ..insights.failures import Change
 from ..persistence.database import reaching
+from ..persistence.executions import ExecutionRow, recorded_executions
 from ..persistence.queries import query
 from ..persistence.rows import log_row_from
 from ..persistence.store import Store
 
-__all__ = ["MOST_ROWS", "executions_of", "read_executions"]
+__all__ = ["MOST_ROWS", "executions_of", "read_agents", "read_changes", "read_executions", "with_agents"]
 
 MOST_ROWS = 50_000
 """Rows of the log that are looked at: the newest ones, and all others about the same decisions."""
@@ -28,19 +33,24 @@ _CHOSEN = ("policy", "guarded", "only_arm", "imported")
 _PAGE = 500
 
 
-async def read_executions(store: Store, window_s: float | None = None) -> list[Executed]:
+async def read_executions(
+    store: Store, window_s: float | None = None, last: int | None = None
+) -> list[Executed]:
     """The executions that the newest rows tell of, in the order of their reports.
 
-    window_s : back from now, by the time of the report.
+    window_s : back from now, by the time of the report. last : number of the log's last row, where it is
+    known; what came behind it is left out.
     """
     since = None if window_s is None else clock.time() - window_s
     rows: list[Any] = []
     with reaching():
-        behind = max(0, await store.log.last_seq() - MOST_ROWS)
+        last = await store.log.last_seq() if last is None else last
+        behind = max(0, last - MOST_ROWS)
         async with store.pool.acquire() as connection, connection.transaction(readonly=True):
             listed = connection.cursor(query("reported_executions"), store.bandit, behind, prefetch=_PAGE)
             async for row in listed:
-                rows.append(row)  # noqa: PERF401 - a comprehension over a cursor holds the loop no less
+                if row["seq"] <= last:
+                    rows.append(row)  # noqa: PERF401 - a comprehension over a cursor holds the loop no less
     specs = {}
     for key in {row["spec_hash"] for row in rows}:
         spec = await store.spec(key)
@@ -48,6 +58,62 @@ async def read_executions(store: Store, window_s: float | None = None) -> list[E
             specs[key] = spec
     found = await asyncio.to_thread(executions_of, rows, store.own_spec, specs)
     return [e for e in found if since is None or (e.time is not None and e.time >= since)]
+
+
+async def read_agents(store: Store, window_s: float | None, rows: list[Executed]) -> list[Executed]:
+    """The executions, with the agents that reported them; and those that agents reported by themselves."""
+    since = -math.inf if window_s is None else clock.time() - window_s
+    with reaching():
+        recorded = await recorded_executions(store.pool, store.bandit, since, MOST_ROWS)
+    return await asyncio.to_thread(with_agents, rows, recorded)
+
+
+def with_agents(rows: Sequence[Executed], recorded: Sequence[ExecutionRow]) -> list[Executed]:
+    """Executions of decisions with what agents said of them, and behind these the agents' other ones."""
+    known = {e.execution_id for e in rows}
+    by_decision = {r.decision_id: r for r in recorded if r.decision_id in known}
+    found = []
+    for e in rows:
+        row = by_decision.get(e.execution_id)
+        found.append(
+            e if row is None else replace(e, agent_id=row.agent_id, agent_type=row.agent_type or e.agent_type)
+        )
+    return found + [_reported(row) for row in recorded if row.decision_id not in known]
+
+
+def _reported(row: ExecutionRow) -> Executed:
+    told = row.result
+    names = ("success", "reward", "duration_s", "cost", "retries")
+    return Executed(
+        row.execution_id,
+        told.get("strategy") or "",
+        told.get("parameters") or {},
+        {name: value for name, value in (told.get("context") or {}).items() if value is not None},
+        timed_out=bool(told.get("timed_out")),
+        error_codes=tuple(told.get("error_codes") or ()),
+        time=row.reported_at,
+        agent_id=row.agent_id,
+        agent_type=row.agent_type,
+        **{name: told.get(name) for name in names},
+    )
+
+
+async def read_changes(store: Store) -> list[Change]:
+    """What could have ended or begun a failure: epochs, guardrails, overrides and further specs."""
+    with reaching():
+        rows = await store.pool.fetch(query("changes_of_bandit"), store.bandit)
+    found = []
+    for row in rows:
+        document = json.loads(row["pricing"])
+        if row["kind"] == "spec":
+            found.append(Change("spec", f"spec {document['spec_hash'][:8]}", None, float(row["time"])))
+            continue
+        event = EventRow.from_dict(row["bandit"], row["seq"], document, row["time"])
+        kind: Literal["epoch", "guardrail", "override"] = "epoch" if event.kind == EPOCH else "guardrail"
+        kind = "override" if event.monitor == "person" else kind
+        what = f"{event.subject} began anew" if kind == "epoch" else f"{kind} {event.subject}"
+        found.append(Change(kind, f"{what} (row {event.seq})", event.seq, row["time"]))
+    return found
 
 
 def executions_of(

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 from ..bandit import BanditSpec
 from ..errors import InputInvalid, shown
@@ -13,7 +14,11 @@ from ..features import Numeric
 from ..features.schema import Categorical, Ordinal
 from ..insights.failures import FailurePatterns, detect_failure_patterns
 from ..insights.failures.detecting import check_questions as check_failures
-from ..insights.opportunities import OptimizationOpportunities, identify_optimization_opportunities
+from ..insights.opportunities import (
+    Evidence,
+    OptimizationOpportunities,
+    identify_optimization_opportunities,
+)
 from ..insights.opportunities.identifying import check_threshold
 from ..insights.patterns import (
     AgentPerformancePattern,
@@ -23,15 +28,22 @@ from ..insights.patterns import (
 )
 from ..insights.patterns.agents import checked_agent
 from ..insights.patterns.analysis import check_questions as check_patterns
+from ..insights.resources import ResourcePatterns, analyze_resource_patterns, check_margin
+from ..insights.temporal import TemporalPatterns, analyze_temporal_patterns
+from ..persistence.database import reaching
+from ..persistence.queries import query
 from ..persistence.store import Store
-from .executed_log import read_executions
+from .executed_log import read_agents, read_changes, read_executions
 
 __all__ = [
     "agents_of_log",
     "cells_of_spec",
+    "evidence_of_log",
     "failures_of_log",
     "opportunities_of_log",
     "patterns_of_log",
+    "resources_of_log",
+    "times_of_log",
     "window_of",
 ]
 
@@ -72,6 +84,7 @@ async def failures_of_log(
     """``LearningEngine.detect_failure_patterns``."""
     check_failures(min_occurrences, max_length, false_discovery_rate)
     rows = await read_executions(store, window_of(time_window))
+    changes = await read_changes(store)
     return await asyncio.to_thread(
         partial(
             detect_failure_patterns,
@@ -79,6 +92,7 @@ async def failures_of_log(
             min_occurrences,
             max_length=max_length,
             false_discovery_rate=false_discovery_rate,
+            changes=changes,
         )
     )
 
@@ -97,7 +111,8 @@ async def agents_of_log(
     check_patterns(min_count, coverage, false_discovery_rate)
     checked_agent(agent_type, task_complexity)
     names, feature = cells_of_spec(store.own_spec, by), _complexity(store.own_spec)
-    rows = await read_executions(store, window_of(time_window))
+    window_s = window_of(time_window)
+    rows = await read_agents(store, window_s, await read_executions(store, window_s))
     return await asyncio.to_thread(
         partial(
             analyze_agent_performance_by_type,
@@ -140,6 +155,71 @@ async def opportunities_of_log(
         )
 
     return await asyncio.to_thread(identified)
+
+
+async def evidence_of_log(store: Store, evidence: Evidence) -> list[dict[str, Any]]:
+    """``LearningEngine.evidence``."""
+    names, values = zip(*evidence.context, strict=True) if evidence.context else ((), ())
+    if evidence.first_seq is None or evidence.last_seq is None:
+        return []
+    with reaching():
+        rows = await store.pool.fetch(
+            query("evidence_of_opportunity"),
+            store.bandit,
+            evidence.first_seq,
+            evidence.last_seq,
+            list(names),
+            list(values),
+            list(evidence.arms) or None,
+            list(evidence.error_codes) or None,
+        )
+    return [dict(row) for row in rows]
+
+
+async def resources_of_log(
+    store: Store,
+    time_window: timedelta | float | None,
+    margin: float,
+    min_count: int,
+    coverage: float,
+    false_discovery_rate: float,
+) -> ResourcePatterns:
+    """``LearningEngine.analyze_resource_patterns``."""
+    check_margin(margin)
+    check_patterns(min_count, coverage, false_discovery_rate)
+    rows = await read_executions(store, window_of(time_window))
+    return await asyncio.to_thread(
+        partial(
+            analyze_resource_patterns,
+            rows,
+            margin=margin,
+            min_count=min_count,
+            coverage=coverage,
+            false_discovery_rate=false_discovery_rate,
+        )
+    )
+
+
+async def times_of_log(
+    store: Store,
+    time_window: timedelta | float | None,
+    by: Sequence[str] | None,
+    min_count: int,
+    false_discovery_rate: float,
+) -> TemporalPatterns:
+    """``LearningEngine.analyze_temporal_patterns``."""
+    check_patterns(min_count, 0.95, false_discovery_rate)
+    names = cells_of_spec(store.own_spec, by)
+    rows = await read_executions(store, window_of(time_window))
+    return await asyncio.to_thread(
+        partial(
+            analyze_temporal_patterns,
+            rows,
+            names,
+            min_count=min_count,
+            false_discovery_rate=false_discovery_rate,
+        )
+    )
 
 
 def window_of(time_window: timedelta | float | None) -> float | None:

@@ -1,7 +1,17 @@
 """``detect_failure_patterns``: errors that repeat, sequences that are no chance, and what they go with."""
 
+from .changes import AfterChange, Change
 from .detecting import FailurePattern, FailurePatterns, detect_failure_patterns
 from .links import Link
 from .mining import FoundSequence, mine
 
-__all__ = ["FailurePattern", "FailurePatterns", "FoundSequence", "Link", "detect_failure_patterns", "mine"]
+__all__ = [
+    "AfterChange",
+    "Change",
+    "FailurePattern",
+    "FailurePatterns",
+    "FoundSequence",
+    "Link",
+    "detect_failure_patterns",
+    "mine",
+]

@@ -10,6 +10,7 @@ from typing import Any
 
 from ...errors import InputInvalid, shown
 from ..executed import Executed
+from .changes import AfterChange, Change, after_changes
 from .links import Link, links
 from .mining import LONGEST, FoundSequence, mine
 
@@ -27,7 +28,8 @@ class FailurePattern:
     ``mining``; None for a single code, which claims nothing but its number. failed, known : of the
     occurrences, how many failed and of how many that is known; failed_without, known_without : the same of
     all other executions. goes_with : where it is over-represented, at the stated false discovery rate.
-    first, last : times of the first and the last one. examples : ids, the newest first.
+    first, last : times of the first and the last one. examples : ids, the newest first. after_changes :
+    whether it repeats behind each change that it came before.
     """
 
     sequence: tuple[str, ...]
@@ -45,6 +47,7 @@ class FailurePattern:
     first: float | None
     last: float | None
     examples: tuple[str, ...]
+    after_changes: tuple[AfterChange, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON."""
@@ -54,6 +57,7 @@ class FailurePattern:
             "sequence": list(self.sequence),
             "goes_with": [link.to_dict() for link in self.goes_with],
             "examples": list(self.examples),
+            "after_changes": [each.to_dict() for each in self.after_changes],
         }
 
     def to_text(self) -> str:
@@ -71,7 +75,7 @@ class FailurePattern:
             f" elsewhere {x.elsewhere:.1%} (lift {x.lift:.2f}, q {x.q:.2g})"
             for x in self.goes_with[:_EXAMPLES]
         ]
-        return "\n".join([text, *lines])
+        return "\n".join([text, *lines, *(each.to_text() for each in self.after_changes)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +150,7 @@ def detect_failure_patterns(
     *,
     max_length: int = 3,
     false_discovery_rate: float = 0.05,
+    changes: Sequence[Change] = (),
 ) -> FailurePatterns:
     """Error codes that repeat, sequences of them that are no chance, and what they go with.
 
@@ -156,7 +161,7 @@ def detect_failure_patterns(
     ----------
     min_occurrences : executions that a pattern needs. max_length : codes of a sequence, 2 to 4.
     false_discovery_rate : of sequences among all that could be spelled, and of links among all that were
-    asked.
+    asked. changes : behind which it is asked whether failures repeat.
 
     Raises
     ------
@@ -174,6 +179,7 @@ def detect_failure_patterns(
     sequences = mine(listed, min_occurrences, max_length, false_discovery_rate)
     rows = [found.executions for found in sequences] + [tuple(single[c]) for c in frequent]
     linked = links(executions, rows, min_occurrences, false_discovery_rate)
+    repeated = after_changes(executions, rows, changes, false_discovery_rate)
     failed = [e.success is False for e in executions]
     known = [e.success is not None for e in executions]
 
@@ -198,6 +204,7 @@ def detect_failure_patterns(
             first=min(times, default=None),
             last=max(times, default=None),
             examples=tuple(executions[i].execution_id for i in newest[:_EXAMPLES]),
+            after_changes=repeated[place],
         )
 
     return FailurePatterns(

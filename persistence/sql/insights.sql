@@ -6,3 +6,28 @@ FROM (SELECT DISTINCT decision_id, decided_on FROM nyx.log
 JOIN nyx.log l ON l.bandit = $1 AND l.decision_id = r.decision_id AND l.decided_on = r.decided_on
 JOIN nyx.decision d ON d.bandit = $1 AND d.decision_id = r.decision_id AND d.decided_on = r.decided_on
 ORDER BY l.decision_id, l.seq;
+
+-- name: evidence_of_opportunity
+-- Executions of rows $2 to $3, in contexts with the values $5 of the features $4, that chose one of the arms $6 and met
+-- all errors $7 (NULL: any). Not those of a holdout cohort, whom the policy did not serve.
+SELECT l.decision_id, l.seq, l.arm_id, l.propensity, l.reward, l.reported_at
+FROM nyx.log l
+JOIN nyx.decision d ON d.bandit = $1 AND d.decision_id = l.decision_id AND d.decided_on = l.decided_on
+WHERE l.bandit = $1 AND l.seq BETWEEN $2 AND $3 AND l.reward IS NOT NULL
+  AND NOT EXISTS (SELECT FROM unnest($4::text[], $5::text[]) AS f (name, value)
+                  WHERE lower(d.context ->> f.name) IS DISTINCT FROM lower(f.value))
+  AND ($6::text[] IS NULL OR (l.arm_id = ANY ($6) AND l.propensity > 0))
+  AND ($7::text[] IS NULL OR NOT EXISTS (
+      SELECT FROM unnest($7) AS code
+      WHERE NOT coalesce((l.outcome -> 'error_codes')::jsonb, '[]'::jsonb) @> to_jsonb(code)))
+ORDER BY l.seq;
+
+-- name: changes_of_bandit
+-- What could end or begin a failure: rows of monitors and guardrails, and specs behind the first one.
+SELECT l.seq, l.kind, l.bandit, l.pricing, l.reported_at AS time FROM nyx.log l
+WHERE l.bandit = $1 AND l.kind IN ('epoch', 'guardrail')
+UNION ALL
+SELECT NULL, 'spec', s.bandit, json_build_object('spec_hash', s.spec_hash), extract(epoch FROM s.created_at)
+FROM nyx.spec s
+WHERE s.bandit = $1 AND s.created_at > (SELECT min(created_at) FROM nyx.spec WHERE bandit = $1)
+ORDER BY seq, time;

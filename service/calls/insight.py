@@ -1,17 +1,23 @@
-"""What the log says to people: which strategies work where, and which failures repeat."""
+"""What the log says to people: what works where, which failures repeat, and what to change next."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .base import OpenParts
 
 if TYPE_CHECKING:
+    from ...insights.evolution import PatternEvolution
     from ...insights.failures import FailurePatterns
-    from ...insights.opportunities import OptimizationOpportunities
+    from ...insights.opportunities import OptimizationOpportunities, OptimizationOpportunity
     from ...insights.patterns import AgentPerformancePattern, StrategyPatterns
+    from ...insights.resources import ResourcePatterns
+    from ...insights.temporal import TemporalPatterns
+    from ...persistence.patterns import PatternSnapshot
+    from ..parts import Parts
+    from ..pattern_store import PatternBook
 
 __all__ = ["InsightCalls"]
 
@@ -19,7 +25,11 @@ _MONTH = timedelta(days=30)
 
 
 class InsightCalls(OpenParts):
-    """The engine's calls that look for patterns; none of them changes anything."""
+    """The engine's calls that look for patterns; none of them changes what is decided or learned."""
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self._pattern_book: PatternBook | None = None
 
     async def analyze_strategy_patterns(
         self,
@@ -156,3 +166,127 @@ class InsightCalls(OpenParts):
         return await opportunities_of_log(
             self._store, threshold_improvement, time_window, by, min_count, coverage, false_discovery_rate
         )
+
+    async def analyze_resource_patterns(
+        self,
+        *,
+        time_window: timedelta | float | None = None,
+        margin: float = 0.02,
+        min_count: int = 20,
+        coverage: float = 0.95,
+        false_discovery_rate: float = 0.05,
+    ) -> ResourcePatterns:
+        """Timeouts, retries and limits against success and reward, with the knee of each curve.
+
+        See ``docs/how-to/find-patterns.md``.
+
+        Parameters
+        ----------
+        margin : how far below the best still is good enough.
+        time_window, min_count, coverage, false_discovery_rate : as in ``analyze_strategy_patterns``.
+
+        Raises
+        ------
+        InputInvalid : a number out of its domain; the log is not read.
+        """
+        self._check_open()
+        from ..finding import resources_of_log  # noqa: PLC0415 - loads scipy
+
+        return await resources_of_log(
+            self._store, time_window, margin, min_count, coverage, false_discovery_rate
+        )
+
+    async def analyze_temporal_patterns(
+        self,
+        *,
+        time_window: timedelta | float | None = None,
+        by: Sequence[str] | None = None,
+        min_count: int = 20,
+        false_discovery_rate: float = 0.05,
+    ) -> TemporalPatterns:
+        """Whether success, reward, seconds and cost depend on the hour, the weekday or the load.
+
+        Adjusted for which arms were run in which kinds of tasks. See ``docs/how-to/find-patterns.md``.
+
+        Parameters
+        ----------
+        time_window, by, min_count, false_discovery_rate : as in ``analyze_strategy_patterns``.
+
+        Raises
+        ------
+        InputInvalid : a number or a name out of its domain; the log is not read.
+        """
+        self._check_open()
+        from ..finding import times_of_log  # noqa: PLC0415 - loads scipy
+
+        return await times_of_log(self._store, time_window, by, min_count, false_discovery_rate)
+
+    async def refresh_patterns(
+        self,
+        time_window: timedelta | float | None = None,
+        *,
+        by: Sequence[str] | None = None,
+        min_occurrences: int = 3,
+        min_count: int = 20,
+        threshold_improvement: float = 0.15,
+        false_discovery_rate: float = 0.05,
+        keep: int = 100,
+    ) -> PatternSnapshot:
+        """Find all patterns anew and store them as the next version.
+
+        Where the log has not moved since the newest version, and the same is asked, that one is returned.
+
+        Parameters
+        ----------
+        keep : versions that stay; older ones are dropped.
+        The others : as in the calls that look for each kind of patterns.
+
+        Raises
+        ------
+        InputInvalid : a number or a name out of its domain; nothing is read or stored.
+        DatabaseUnavailable : nothing is stored.
+        """
+        self._check_open()
+        return await self._patterns_at_hand().refresh(
+            time_window, by, min_occurrences, min_count, threshold_improvement, false_discovery_rate, keep
+        )
+
+    async def patterns(self, version: int | None = None) -> PatternSnapshot | None:
+        """The newest stored patterns, from memory while the log has not moved; None where none are stored.
+
+        version : another one. What others store is seen once this process learns a further row.
+
+        Raises
+        ------
+        InputInvalid : that version is not stored.
+        """
+        self._check_open()
+        book = self._patterns_at_hand()
+        return await (book.newest(self.state_seq) if version is None else book.version(version))
+
+    async def pattern_evolution(self, versions: int = 20) -> PatternEvolution:
+        """What appeared, strengthened, weakened or faded through the newest stored versions.
+
+        Raises
+        ------
+        InputInvalid : ``versions`` is no whole number from 1 to 1000.
+        """
+        self._check_open()
+        return await self._patterns_at_hand().evolution(versions)
+
+    async def evidence(self, opportunity: OptimizationOpportunity) -> list[dict[str, Any]]:
+        """The executions that went an opportunity's way: what its estimate rests on, as rows of the log.
+
+        Each with ``decision_id``, ``seq``, ``arm_id``, ``propensity``, ``reward`` and ``reported_at``.
+        """
+        self._check_open()
+        from ..finding import evidence_of_log  # noqa: PLC0415 - loads scipy
+
+        return await evidence_of_log(self._store, opportunity.evidence)
+
+    def _patterns_at_hand(self) -> PatternBook:
+        if self._pattern_book is None:
+            from ..pattern_store import PatternBook  # noqa: PLC0415 - loads scipy
+
+            self._pattern_book = PatternBook(self._store)
+        return self._pattern_book
