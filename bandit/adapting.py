@@ -6,7 +6,7 @@ be done at T with what is still running. No news comes but that it still runs, s
 pass; waiting stops paying where that T is now. Sunk time counts for nothing.
 
 Values are what is expected. What is advised follows from values under hope (``Curve.hopeful``): a stop keeps
-from view what waiting on would have brought, so it is put off where few have been seen to run so long.
+from view what waiting on would have brought, so it is put off where stops have hidden most that ran so long.
 """
 
 from __future__ import annotations

@@ -33,23 +33,26 @@ class Curve(NamedTuple):
     """Hazards of each step, up to the last in which anybody was still running.
 
     success, failure : the chance that one which reached the step ends so within it. running : how many of the
-    arm in the cell, and of all, were at risk in each step.
+    arm in the cell, and of all, were at risk in each step. hidden : of all that are not known to have ended
+    before a step, the share that had been stopped.
     """
 
     success: tuple[float, ...]
     failure: tuple[float, ...]
     running: tuple[float, ...]
     running_all: tuple[float, ...]
+    hidden: tuple[float, ...]
 
     def hopeful(self) -> Curve:
         """The curve with hazards of success as high as few executions allow: half a standard error above.
 
         Who is stopped tells nothing of what waiting on would have brought: a wait that is cut short for want
         of evidence would stay so for ever. Hope puts the stop off there, until more were seen to run so long.
+        Of the half, the share that stops have hidden: where nobody was stopped, there is nothing to hope for.
         """
         success = tuple(
-            min(a + _HOPE * sqrt(a * (1.0 - a) / (own + WEIGHT + _OTHERS * every)), 1.0 - b)
-            for a, b, own, every in zip(*self, strict=True)
+            min(a + _HOPE * hidden * sqrt(a * (1.0 - a) / (own + WEIGHT + _OTHERS * every)), 1.0 - b)
+            for a, b, own, every, hidden in zip(*self, strict=True)
         )
         return self._replace(success=success)
 
@@ -96,6 +99,7 @@ class Lifetimes:
     def __init__(self) -> None:
         self._counts: dict[tuple[Hashable, ...], _Counts] = {}
         self._by_arm: dict[str, int] = {}
+        self._stopped = [0] * len(EDGES)
         self._curves: dict[tuple[str, Hashable], Curve] = {}
         self._hopeful: dict[tuple[str, Hashable], Curve] = {}
         self._roots: tuple[list[float], list[float]] | None = None
@@ -141,6 +145,7 @@ class Lifetimes:
         for key in (_ROOT, ("arm", arm_id), ("cell", cell), ("both", arm_id, cell)):
             self._counts.setdefault(key, _Counts()).add(step, success)
         self._by_arm[arm_id] = self._by_arm.get(arm_id, 0) + 1
+        self._stopped[step] += success is None
         self._curves.clear()
         self._hopeful.clear()
         self._roots = None
@@ -190,7 +195,13 @@ class Lifetimes:
             )
         )
         steps = len(success)
-        return Curve(success, failure, tuple(both.running[:steps]), tuple(every.running[:steps]))
+        stopped, hidden = 0.0, []
+        for k in range(steps):
+            hidden.append(stopped / (stopped + every.running[k]))
+            stopped += self._stopped[k]
+        return Curve(
+            success, failure, tuple(both.running[:steps]), tuple(every.running[:steps]), tuple(hidden)
+        )
 
 
 _EMPTY = _Counts()

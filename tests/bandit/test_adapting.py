@@ -212,3 +212,35 @@ def test_bad_executions_teach_nothing(seconds: float, success: bool) -> None:
         known.learn("direct", seconds, success)
     assert known.executions == 0
     assert known.arms == ()
+
+
+def test_hope_is_for_what_stops_have_hidden() -> None:
+    """Where nobody was stopped there is none; where most were, half a standard error."""
+    whole, cut = Lifetimes(), Lifetimes()
+    for i in range(40):
+        whole.learn("a", 5.0 + i % 20, i % 2 == 0)
+        cut.learn("a", 5.0 + i % 20 if i % 4 == 0 else 4.0, i % 2 == 0 if i % 4 == 0 else None)
+    assert whole.hopeful("a") == whole.curve("a")
+    plain, hoped = cut.curve("a"), cut.hopeful("a")
+    step = len(plain.success) - 3
+    assert plain.hidden[step] > 0.7
+    own, every, a = plain.running[step], plain.running_all[step], plain.success[step]
+    error = (a * (1.0 - a) / (own + WEIGHT + 0.1 * every)) ** 0.5
+    assert hoped.success[step] == pytest.approx(a + 0.5 * plain.hidden[step] * error, rel=1e-12)
+    assert all(s + f <= 1.0 for s, f in zip(hoped.success, hoped.failure, strict=True))
+    assert hoped.failure == plain.failure
+
+
+def test_waiting_is_put_off_where_stops_hide_what_it_would_bring() -> None:
+    """All but a few were stopped at 30 s: the advice waits beyond what is expected to pay."""
+    known = Lifetimes()
+    for i in range(30):
+        known.learn("direct", 10.0 + i % 9, True)
+        known.learn("direct", 30.0, None)
+    for i in range(5):
+        known.learn("direct", 40.0 + 8 * i, i == 0)
+    stakes = AdaptationStakes(time_cost=0.025)
+    told = ask(known, 32.0, stakes=stakes)
+    best = max(told.values, key=lambda name: told.values[name])
+    assert (told.action, best) == ("continue", "abort")
+    assert "few were seen to run so long: to wait is also to learn" in told.reasons
