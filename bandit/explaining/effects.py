@@ -14,9 +14,8 @@ contributions, Knowledge and Information Systems 41.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import NamedTuple
-
-import numpy as np
 
 from ...features import Value
 from ...features.encoding import groups
@@ -26,6 +25,8 @@ from .explanation import FeatureEffect
 from .judging import average_phi
 
 __all__ = ["Effects", "feature_effects"]
+
+_ROUNDING = 1e-9
 
 
 class Effects(NamedTuple):
@@ -44,24 +45,26 @@ def feature_effects(
     """Effects of a context's features on an arm's expected reward, and on its lead over a rival."""
     arms = [arm] if rival is None else [arm, rival]
     average = average_phi(learner)
-    base = learner.contenders(average, arms).moments()[0]
-    whole = learner.contenders(phi, arms).moments()[0]
-    if not np.isfinite(base).all() or not np.isfinite(whole).all():
+    base, whole = _means(learner, average, arms), _means(learner, phi, arms)
+    if not all(map(isfinite, (*base, *whole))):
         return Effects((), None, 0.0)
     owner = groups(learner.spec.context)
     found = []
     for i, name in enumerate(learner.spec.context):
-        mixed = list(average)
-        for column, feature in enumerate(owner, start=1):
-            if feature == i:
-                mixed[column] = phi[column]
-        effect = learner.contenders(mixed, arms).moments()[0] - base
-        margin = None if rival is None else float(effect[0] - effect[1])
-        found.append(FeatureEffect(name, context.get(name), float(effect[0]), margin))
-    remainder = float(whole[0] - base[0]) - sum(feature.effect for feature in found)
+        mixed = [
+            phi[column] if column and owner[column - 1] == i else value
+            for column, value in enumerate(average)
+        ]
+        effects = [mean - start for mean, start in zip(_means(learner, mixed, arms), base, strict=True)]
+        margin = None if rival is None else effects[0] - effects[1]
+        found.append(FeatureEffect(name, context.get(name), effects[0], margin))
+    remainder = whole[0] - base[0] - sum(feature.effect for feature in found)
     weights = {f.feature: abs(f.effect if f.margin is None else f.margin) for f in found}
     ordered = sorted(found, key=lambda f: -weights[f.feature])
-    return Effects(tuple(ordered), float(base[0]), remainder if abs(remainder) > _ROUNDING else 0.0)
+    return Effects(tuple(ordered), base[0], remainder if abs(remainder) > _ROUNDING else 0.0)
 
 
-_ROUNDING = 1e-9
+def _means(learner: Learner, phi: Sequence[int], arms: Sequence[Arm]) -> list[float]:
+    rivals = learner.contenders(phi, arms)
+    means: list[float] = (rivals.weight @ rivals.mean).tolist()
+    return means

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from math import isfinite
 
-from ...bandit import Arm, Learner
-from ...bandit.arms import ArmTable
+from ...bandit import Learner
 from ...bandit.choice import TOTAL
 from ...bandit.explaining.candidates import Candidate, candidates_of
 from ...bandit.explaining.effects import feature_effects
@@ -83,7 +82,7 @@ def recommend_strategy(
         _alternative(learner, known[i], judged, i, order[0], shares[i]) for i in order[: 1 + alternatives]
     ]
     first, best = told[0], known[order[0]].arm
-    gain, gain_low, gain_high = _gain(learner, phi, best)
+    gain, gain_low, gain_high = _gain(learner, phi, judged, known, order[0])
     found = StrategyRecommendation(
         bandit=learner.spec.name,
         state_seq=learner.sums.seq,
@@ -166,16 +165,24 @@ def _alternative(
     )
 
 
-def _gain(learner: Learner, phi: Sequence[int], arm: Arm) -> tuple[float | None, float | None, float | None]:
+def _gain(
+    learner: Learner, phi: Sequence[int], judged: Judged, known: Sequence[Candidate], best: int
+) -> tuple[float | None, float | None, float | None]:
     """What the arm is worth above the baseline arm, with an interval; None where that cannot be told."""
-    name = learner.spec.baseline_arm
-    if name is None:
+    spec = learner.spec
+    if spec.baseline_arm is None:
         return None, None, None
-    arms = learner.arms
-    baseline = arms[learner.spec.baseline] if isinstance(arms, ArmTable) else arms.locate(name)[1]
+    baseline = learner.arms.locate(
+        spec.arms.units[spec.baseline] if not spec.arms.staged else spec.baseline_arm
+    )[1]
+    arm = known[best].arm
     if baseline.arm_id == arm.arm_id:
         return 0.0, 0.0, 0.0
-    mean, sd = judge(learner, phi, [arm, baseline]).gain(0, 1)
+    place = next((i for i, other in enumerate(known) if other.arm.arm_id == baseline.arm_id), None)
+    if place is not None:
+        mean, sd = judged.gain(best, place)
+    else:
+        mean, sd = judge(learner, phi, [arm, baseline]).gain(0, 1)
     if not isfinite(mean) or not isfinite(sd):
         return None, None, None
     return mean, mean - Z * sd, mean + Z * sd
