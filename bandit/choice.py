@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-__all__ = ["TOTAL", "Keyed"]
+__all__ = ["KEY_BYTES", "TOTAL", "Keyed", "field_of"]
 
 TOTAL = 1 << 32
 """A pmf is made of integers that sum to this."""
+KEY_BYTES = 16
 
 
 class Keyed:
@@ -24,18 +25,18 @@ class Keyed:
     """
 
     def __init__(self, seed: int, bandit: str) -> None:
-        self._base = hashlib.blake2b(key=seed.to_bytes(16, "big"), digest_size=4)
-        self._base.update(_field(bandit))
+        self._base = hashlib.blake2b(key=seed.to_bytes(KEY_BYTES, "big"), digest_size=4)
+        self._base.update(field_of(bandit))
 
     def uniform(self, decision_id: str, stage: str) -> int:
         """Draw for one stage of one decision: the same arguments always give the same integer."""
         state = self._base.copy()
-        state.update(_field(decision_id) + _field(stage))
+        state.update(field_of(decision_id) + field_of(stage))
         return int.from_bytes(state.digest(), "big")
 
     def uniforms(self, decision_ids: Iterable[bytes], stage: str) -> list[int]:
         """``uniform`` of many ids, in UTF-8."""
-        base, tail, drawn = self._base, _field(stage), []
+        base, tail, drawn = self._base, field_of(stage), []
         for data in decision_ids:
             state = base.copy()
             state.update(len(data).to_bytes(4, "big") + data + tail)
@@ -43,7 +44,8 @@ class Keyed:
         return drawn
 
 
-def _field(text: str) -> bytes:
+def field_of(text: str) -> bytes:
+    """A text as a part of what is hashed."""
     # The length in front keeps ("ab", "c") apart from ("a", "bc").
     data = text.encode()
     return len(data).to_bytes(4, "big") + data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,7 +24,7 @@ class ManyChooser(JointChooser):
 
     def masses(
         self,
-        chosen: Sequence[int],
+        chosen: npt.NDArray[np.int64],
         phi: Floats,
         allowed: Sequence[tuple[int, ...] | None],
         out: npt.NDArray[np.int64],
@@ -34,23 +35,22 @@ class ManyChooser(JointChooser):
         ``phi`` (n, D) are encoded contexts in natural units, ``allowed`` the eligible arms, None for all;
         ``held`` (n,) is set where the policy holds back and the baseline is kept.
         """
-        last = -1  # the decision before, where contexts say nothing
-        for i in chosen:
-            eligible = allowed[i]
+        self._refresh()
+        places = chosen.tolist()
+        for eligible, alike in itertools.groupby(places, allowed.__getitem__):
+            rows = list(alike)
             if self._holds_back(eligible):
-                held[i] = True
-                out[i] = self._kept(eligible)
-                continue
-            if last >= 0 and not self._policy.reads_context and allowed[last] == eligible:
-                out[i] = out[last]
-                continue
-            if last < 0:
-                self._refresh()
-            mask = self._mask(eligible)
-            context = phi[i] if self._policy.reads_context else self._no_context
-            self._policy.pmf(context, mask, self._pmf)
-            kernels.choice.quantise(self._pmf, mask, self._floor, out[i])
-            last = i
+                held[rows] = True
+                out[rows] = self._kept(eligible)
+            elif self._policy.reads_context:
+                made = np.zeros((len(rows), out.shape[1]), np.int64)
+                self._policy.masses(phi[rows], self._mask(eligible), self._floor, made)
+                out[rows] = made
+            else:
+                mask = self._mask(eligible)
+                self._policy.pmf(self._no_context, mask, self._pmf)
+                kernels.choice.quantise(self._pmf, mask, self._floor, self._units)
+                out[rows] = self._units
 
     def _refresh(self) -> None:
         if self._forgetting is not None:

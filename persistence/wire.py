@@ -31,7 +31,7 @@ Integers = npt.NDArray[np.int64]
 _SIGNATURE = b"PGCOPY\n\xff\r\n\0"
 _HEADER = len(_SIGNATURE) + 8  # flags, and the length of an extension that no server sends
 _END = b"\xff\xff"
-_PIECE = 4 << 20
+_PIECE = 16 << 20
 _LEAST = 2  # bytes of a row: its number of fields
 _DAY_ZERO = date(2000, 1, 1).toordinal()
 _ARRAY_HEADER = 20  # dimensions, nulls, type, length, lower bound
@@ -57,6 +57,11 @@ class WireRows:
     def at(self, name: str) -> int:
         """Number of a field."""
         return list(self.columns).index(name)
+
+    def field(self, name: str) -> tuple[Bytes, Integers, Integers]:
+        """Where a column stands: the bytes, and place and length of each row's field."""
+        f = self.at(name)
+        return self.data, self.place[:, f], self.length[:, f]
 
     def integers(self, name: str, missing: int) -> Integers:
         """A column of integers or dates (days since 2000-01-01)."""

@@ -7,19 +7,18 @@ escape, an array with gaps), the row is not spelled, and left to whoever reads r
 
 from __future__ import annotations
 
-import hashlib
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from ..jit import kernel
 from ..persistence.wire import Bytes, Integers, WireRows
+from .blake2b import differing_hashes
 
-__all__ = ["Recipe", "Spelled", "differs_from", "float_texts", "spell"]
+__all__ = ["Recipe", "Spelled", "Texts", "differs_from", "float_texts", "spell"]
 
 Flags: TypeAlias = npt.NDArray[np.bool_]
 
@@ -36,6 +35,9 @@ _KINDS = {
     "text": _TEXT,
 }
 _LONGEST_NUMBER = 20
+_LONGEST_FLOAT = 25
+_POWERS = np.array([10.0**i for i in range(23)])
+"""All powers of ten that are floats without an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,54 +75,71 @@ class Spelled:
     ends: Integers
     done: Flags
 
-    def hashes(self) -> npt.NDArray[np.bytes_]:
-        """``canonical.hashed`` of each text, as 32 hexadecimal digits."""
-        data, ends, blake = self.text.data, self.ends.tolist(), hashlib.blake2b
-        made = [blake(data[a:b], digest_size=16).digest() for a, b in itertools.pairwise(ends)]
-        return np.frombuffer(b"".join(made).hex().encode(), "S32")
+    def hashes_differ(self, rows: WireRows, field: int) -> Flags:
+        """Which rows' field is not ``canonical.hashed`` of their text."""
+        place, length = rows.place[:, field], rows.length[:, field]
+        return differing_hashes(self.text, self.ends, rows.data, place, length)
 
 
-def float_texts(values: npt.NDArray[np.float64], known: Flags) -> tuple[Bytes, Integers, Flags]:
-    """Floats as canonical JSON spells them, ``null`` for those that are not ``known``; last, those that can
-    be.
-    """
-    finite = np.isfinite(values)
-    made = [
-        repr(value) if there else "null"
-        for value, there in zip(np.where(finite, values, 0.0).tolist(), known.tolist(), strict=True)
-    ]
-    ends = np.zeros(len(made) + 1, np.int64)
-    np.cumsum([len(text) for text in made], out=ends[1:])
-    return np.frombuffer("".join(made).encode(), np.uint8), ends, finite | ~known
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Text i is the first ``sizes[i]`` bytes of row i of ``slots``; ``usable`` says where there is one."""
+
+    slots: npt.NDArray[np.uint8]
+    sizes: Integers
+    usable: Flags
+
+    def part(self, rows: Any) -> Texts:
+        """Some of them."""
+        return Texts(self.slots[rows], self.sizes[rows], self.usable[rows])
+
+    def joined(self, other: Texts) -> Texts:
+        """These, and others behind them."""
+        return Texts(
+            np.concatenate([self.slots, other.slots]),
+            np.concatenate([self.sizes, other.sizes]),
+            np.concatenate([self.usable, other.usable]),
+        )
+
+
+def float_texts(values: npt.NDArray[np.float64], known: Flags) -> Texts:
+    """Floats as canonical JSON spells them, ``null`` for those that are not ``known``."""
+    slots, sizes = np.zeros((len(values), _LONGEST_FLOAT), np.uint8), np.zeros(len(values), np.int64)
+    usable = np.isfinite(values) | ~known
+    _spell_floats(values, known, slots, sizes)
+    far = np.flatnonzero((sizes == 0) & usable)
+    if len(far):
+        made = [repr(value).encode() for value in values[far].tolist()]
+        sizes[far] = [len(text) for text in made]
+        padded = b"".join([text.ljust(_LONGEST_FLOAT) for text in made])
+        slots[far] = np.frombuffer(padded, np.uint8).reshape(len(far), _LONGEST_FLOAT)
+    return Texts(slots, sizes, usable)
 
 
 def spell(
     recipe: Recipe,
     rows: WireRows,
     numbers: Sequence[Integers] = (),
-    texts: Sequence[tuple[Bytes, Integers, Flags]] = (),
+    texts: Sequence[Texts] = (),
 ) -> Spelled:
     """Spell every row; ``numbers``, ``texts`` : what the recipe calls so, by row."""
     count = len(rows)
     table = np.zeros((max(1, len(numbers)), count), np.int64)
     for i, column in enumerate(numbers):
         table[i] = column
-    ends = np.zeros((max(1, len(texts)), count + 1), np.int64)
-    begins, told = [0], []
-    for i, (text, own, _) in enumerate(texts):
-        ends[i] = own + begins[-1]
-        begins.append(begins[-1] + len(text))
-        told.append(text)
-    joined = np.concatenate(told) if told else np.zeros(0, np.uint8)
+    sizes = np.zeros((max(1, len(texts)), count), np.int64)
+    slots = np.zeros((max(1, len(texts)), count, _LONGEST_FLOAT), np.uint8)
+    for i, given in enumerate(texts):
+        slots[i], sizes[i] = given.slots, given.sizes
     # No column grows by more: four bytes of a number are preceded by four that tell its length.
-    room = 2 * int(np.maximum(rows.length, 0).sum()) + len(joined)
+    room = 2 * int(np.maximum(rows.length, 0).sum()) + int(sizes.sum())
     room += count * (len(recipe.fixed) + (_LONGEST_NUMBER + 4) * len(recipe.steps))
     out, places, done = np.empty(room, np.uint8), np.zeros(count + 1, np.int64), np.ones(count, np.bool_)
     _spell(
-        recipe.fixed, recipe.steps, rows.data, rows.place, rows.length, table, joined, ends, out, places, done
+        recipe.fixed, recipe.steps, rows.data, rows.place, rows.length, table, slots, sizes, out, places, done
     )
-    for *_, usable in texts:
-        done &= usable
+    for given in texts:
+        done &= given.usable
     return Spelled(out[: places[-1]], places, done)
 
 
@@ -146,6 +165,59 @@ def _write_number(value: int, out: Bytes, at: int) -> int:
         out[at + i] = 48 + value % 10
         value //= 10
     return at + digits
+
+
+@kernel
+def _spell_floats(
+    values: npt.NDArray[np.float64], known: Flags, slots: npt.NDArray[np.uint8], sizes: Integers
+) -> None:
+    """Spell the floats whose shortest decimal has at most 15 digits; 0 is the size of the others.
+
+    Two decimals of 15 digits are never the same float, so that one that gives the float back is the shortest.
+    """
+    for i in range(values.shape[0]):
+        out, value = slots[i], values[i]
+        if not known[i]:
+            out[0], out[1], out[2], out[3] = 110, 117, 108, 108
+            sizes[i] = 4
+            continue
+        size = abs(value)
+        if not (1e-4 <= size < 1e15):
+            if size == 0.0:
+                to = 0
+                if np.float64(value).view(np.int64) < 0:
+                    out[0] = 45
+                    to = 1
+                out[to], out[to + 1], out[to + 2] = 48, 46, 48
+                sizes[i] = to + 3
+            continue
+        places = 0
+        while places < 18 and size * _POWERS[places + 1] < 1e15:
+            places += 1
+        scaled = np.rint(size * _POWERS[places])
+        if scaled >= 1e15 or scaled / _POWERS[places] != size:
+            continue
+        digits = int(scaled)
+        while places > 1 and digits % 10 == 0:
+            digits //= 10
+            places -= 1
+        if places == 0:
+            digits *= 10
+            places = 1
+        to = 0
+        if value < 0.0:
+            out[0] = 45
+            to = 1
+        unit = 1
+        for _ in range(places):
+            unit *= 10
+        to = _write_number(digits // unit, out, to)
+        out[to] = 46
+        rest = digits % unit
+        for j in range(places, 0, -1):
+            out[to + j] = 48 + rest % 10
+            rest //= 10
+        sizes[i] = to + 1 + places
 
 
 @kernel
@@ -199,8 +271,8 @@ def _spell(
     place: Integers,
     length: Integers,
     numbers: Integers,
-    texts: Bytes,
-    ends: Integers,
+    slots: npt.NDArray[np.uint8],
+    sizes: Integers,
     out: Bytes,
     places: Integers,
     done: Flags,
@@ -220,8 +292,8 @@ def _spell(
                 to = _write_number(numbers[f, i], out, to)
                 continue
             if kind == 9:
-                for j in range(ends[f, i], ends[f, i + 1]):
-                    out[to] = texts[j]
+                for j in range(sizes[f, i]):
+                    out[to] = slots[f, i, j]
                     to += 1
                 continue
             at, size = place[i, f], length[i, f]

@@ -12,7 +12,8 @@ from ..errors import ArmUnknown
 from ..jit import kernel
 from ..persistence.wire import Bytes, Integers, WireRows
 from .decision_check import Walk
-from .spelling import Flags
+from .spelling import Flags, Texts, float_texts
+from .text_table import TextTable
 
 __all__ = ["DECISION", "FOLDED", "LOG", "DecisionColumns", "LogColumns", "equal"]
 
@@ -130,16 +131,6 @@ class LogColumns:
         return np.where(place == 0, self.seqs, place)
 
     @cached_property
-    def ids(self) -> list[bytes | None]:
-        """The decisions that the rows are about."""
-        return self.rows.raw("decision_id")
-
-    @cached_property
-    def arms(self) -> list[bytes | None]:
-        """Arm ids."""
-        return self.rows.raw("arm_id")
-
-    @cached_property
     def about_decisions(self) -> Flags:
         """Rows of the kinds that concern one decision's reward."""
         found = np.zeros(len(self), np.bool_)
@@ -162,14 +153,12 @@ class LogColumns:
 
     def units_of(self, walk: Walk) -> Integers:
         """For each row, the row of a walk's sums that its arm belongs to; −1 for none."""
-        known: dict[bytes | None, int] = {None: -1}
-        for arm in set(self.arms):
-            if arm is not None:
-                try:
-                    known[arm] = walk.spec.arms.locate(arm.decode())[0]
-                except ArmUnknown:
-                    known[arm] = -1
-        return np.array([known[arm] for arm in self.arms], np.int64)
+        names = TextTable()
+        number = names.number(*self.rows.field("arm_id"))
+        at = np.zeros(len(names), np.int64)
+        at[number[::-1]] = np.arange(len(self))[::-1]
+        told = [_unit(walk, self.rows.value(i, "arm_id")) for i in at.tolist()]
+        return np.array([*told, -1], np.int64)[number]
 
 
 class DecisionColumns:
@@ -184,24 +173,26 @@ class DecisionColumns:
     def __len__(self) -> int:
         return len(self.rows)
 
-    @cached_property
-    def ids(self) -> list[bytes | None]:
-        """Decision ids."""
-        return self.rows.raw("decision_id")
-
-    @cached_property
-    def arms(self) -> list[bytes | None]:
-        """Arm ids."""
-        return self.rows.raw("arm_id")
-
     def part(self, rows: Integers) -> DecisionColumns:
         """Some of them."""
         return DecisionColumns(self.rows.part(rows))
 
     @cached_property
+    def chances(self) -> Texts:
+        """The propensities as canonical JSON spells them."""
+        return float_texts(*self.rows.floats("propensity"))
+
+    @cached_property
     def propensities(self) -> npt.NDArray[np.float64]:
         """As logged."""
         return self.rows.floats("propensity")[0]
+
+
+def _unit(walk: Walk, arm: str) -> int:
+    try:
+        return walk.spec.arms.locate(arm)[0]
+    except ArmUnknown:
+        return -1
 
 
 def equal(rows: WireRows, name: str, text: str) -> Flags:

@@ -26,12 +26,15 @@ from ..features import ONE
 from ..features.encoding import groups
 from ..jit import kernel
 from ..persistence.wire import Integers, WireRows
+from .blake2b import uniforms
+from .context_columns import ContextColumns
 from .decision_check import Walk
 from .spelling import Flags, Recipe, float_texts, spell
+from .text_table import TextTable
 from .verify_columns import DECISION, DecisionColumns, equal
 from .verify_fold import PageFold, plain
 
-__all__ = ["DecisionsAgain"]
+__all__ = ["DecisionsAgain", "Prepared"]
 
 _POLICY, _ONLY, _HELD_BACK, _HOLDOUT = range(4)
 _REASONS = ("policy", "only_arm", "conservative", "holdout")
@@ -41,9 +44,14 @@ _MAX_ID = 512
 
 
 @dataclass(slots=True)
-class _Prepared:
-    """Some decisions of one spec; row i of each array is of one decision."""
+class Prepared:
+    """All that can be told of some decisions of one spec without the sums.
 
+    ``rows`` : their places among the stored ones; row i of each other array is of decision ``rows[i]``.
+    """
+
+    rows: Integers
+    states: Integers
     good: Flags
     units: Integers
     phi: npt.NDArray[np.float64]
@@ -74,46 +82,64 @@ class DecisionsAgain:
             self._chooser = ManyChooser(spec, self._arms, columns, learner.sums, self._keyed)
         holdout = round(spec.holdout * TOTAL)
         self._cohorts = (TOTAL - holdout, holdout)
+        self._encoder = ContextColumns(spec.context)
         self._contexts: dict[bytes, list[int] | None] = {}
-        self._places = {unit.encode(): i for i, unit in enumerate(spec.arms.units)}
+        self._eligible: dict[bytes, tuple[int, ...] | None] = {}
+        self._units, self._reasons = TextTable(*spec.arms.units), TextTable(*_REASONS)
         self._turn = False
         self._recipe = _recipe(spec.name, spec.spec_hash)
 
+    def prepare(self, decisions: DecisionColumns) -> Prepared | None:
+        """What can be told of this spec's decisions before the walk is at their rows; None where it is
+        nothing. Calls may not overlap.
+        """
+        if self._chooser is None:
+            return None
+        rows = np.flatnonzero(equal(decisions.rows, "spec_hash", self._walk.spec.spec_hash))
+        return self._prepared(decisions.part(rows), rows)
+
     def again(
-        self, decisions: DecisionColumns, rows: Integers, fold: PageFold | None
+        self, decisions: DecisionColumns, made: Prepared | None, fold: PageFold | None
     ) -> tuple[int, list[tuple[int, str | None]]]:
-        """Derive the decisions ``rows`` anew, each behind the row that it knew.
+        """Derive this spec's decisions anew, each behind the row that it knew; ``made`` is what ``prepare``
+        said of them.
 
         Returns how many are sound, and of the others what ``Walk`` says, by their place.
         """
+        if made is None:
+            rows = np.flatnonzero(equal(decisions.rows, "spec_hash", self._walk.spec.spec_hash))
+            states = decisions.states[rows]
+        else:
+            rows, states = made.rows, made.states
         if len(rows) == 0:
             return 0, []
         sums, chooser = self._walk.learner.sums, self._chooser
+        usable = made is not None and plain(self._walk)
+        epochs = np.array(sums.epochs, np.int64)  # no row that begins one stands in a page that is folded so
         told: list[tuple[int, str | None]] = []
-        made = self._prepared(decisions.part(rows)) if chooser is not None and plain(self._walk) else None
-        states = decisions.states[rows]
         bounds = [0, *(np.flatnonzero(np.diff(states)) + 1).tolist(), len(rows)]
         for begin, end in itertools.pairwise(bounds):
             state = int(states[begin])
             if fold is not None:
                 fold.to(state)
             left: Sequence[int] = range(begin, end)
-            if made is not None and chooser is not None and state == sums.seq:
-                left = self._differing(chooser, made, begin, end)
+            if usable and made is not None and chooser is not None and state == sums.seq:
+                left = self._differing(chooser, made, epochs, begin, end)
             for i in left:
                 self._take_turn(by_columns=False)
                 place = int(rows[i])
                 told.append((place, self._walk.problem(decisions.rows.row(place))))
         return len(rows) - len(told), told
 
-    def _differing(self, chooser: ManyChooser, made: _Prepared, begin: int, end: int) -> Sequence[int]:
+    def _differing(
+        self, chooser: ManyChooser, made: Prepared, epochs: Integers, begin: int, end: int
+    ) -> Sequence[int]:
         """Which of the decisions, that all know the present sums, are not what these give."""
-        sums = self._walk.learner.sums
         chosen = np.flatnonzero(made.good[begin:end] & ~made.holdout[begin:end]) + begin
         if len(chosen):
             self._take_turn(by_columns=True)
-            chooser.masses(chosen.tolist(), made.phi, made.allowed, made.mass, made.held)
-        _agree(
+            chooser.masses(chosen, made.phi, made.allowed, made.mass, made.held)
+        differing = _agree(
             begin,
             end,
             self._baseline,
@@ -126,12 +152,12 @@ class DecisionsAgain:
             made.propensity,
             made.share,
             made.holdout,
-            np.array(sums.epochs, np.int64),
+            epochs,
             made.epochs,
             made.reasons,
             made.good,
         )
-        if made.good[begin:end].all():
+        if not differing:
             return ()
         found: list[int] = (np.flatnonzero(~made.good[begin:end]) + begin).tolist()
         return found
@@ -147,24 +173,20 @@ class DecisionsAgain:
             sums = self._walk.learner.sums
             sums.stale.update(range(sums.arms))
 
-    def _prepared(self, decisions: DecisionColumns) -> _Prepared:
-        """All that can be told without the sums."""
+    def _prepared(self, decisions: DecisionColumns, places: Integers) -> Prepared:
         walk, rows, count = self._walk, decisions.rows, len(decisions)
         spec = walk.spec
         everything = np.arange(count)
-        units = np.array([self._places.get(arm or b"", -1) for arm in decisions.arms], np.int64)
+        units = self._units.find(*rows.field("arm_id"))
         phi, whole = rows.arrays("phi", everything, walk.learner.sums.dimension)
         pmf, full = rows.arrays("pmf", everything, len(spec.arms.units))
-        encoded = self._encoded(rows, phi.shape[1])
         time, timed = rows.floats("decided_at")
-        times, chances = float_texts(time, timed), float_texts(*rows.floats("propensity"))
         allowed, proper = self._allowed(rows)
-        spelled = spell(self._recipe, rows, [np.maximum(units, 0)], [chances, times])
-        hashes = spelled.hashes()
-        digest = np.array([text or b"" for text in rows.raw("digest")], "S33")
-        ids = [key or b"" for key in decisions.ids]
-        held_out, staged = self._cohort(rows, ids)
+        texts = [decisions.chances, float_texts(time, timed)]
+        spelled = spell(self._recipe, rows, [np.maximum(units, 0)], texts)
+        held_out, staged = self._cohort(rows)
         served = held_out & np.array([a is None or spec.baseline in a for a in allowed], np.bool_)
+        size = rows.length[:, rows.at("decision_id")]
         good = (
             (units >= 0)
             & whole
@@ -172,23 +194,22 @@ class DecisionsAgain:
             & proper
             & staged
             & spelled.done
-            & (hashes == digest)
-            & (encoded == phi).all(axis=1)
+            & ~spelled.hashes_differ(rows, rows.at("digest"))
+            & (self._encoded(rows, phi.shape[1]) == phi).all(axis=1)
             & equal(rows, "bandit", spec.name)
             & equal(rows, "encoding", walk.spec.encoding)
             & ~equal(rows, "mode", IMPORTED)
             & (decisions.days == _days(time, timed))
-            & (rows.length[:, rows.at("decision_id")] <= _MAX_ID)
-            & (rows.length[:, rows.at("decision_id")] > 0)
+            & (size <= _MAX_ID)
+            & (size > 0)
             & (decisions.epochs >= 0)
         )
-        reasons = np.full(count, -1, np.int64)
-        for code, reason in enumerate(_REASONS):
-            reasons[equal(rows, "reason", reason)] = code
-        uniforms = np.array(self._keyed.uniforms(ids, ARM_STAGE), np.int64)
+        uniforms = self._uniforms(rows, ARM_STAGE)
         cohort = np.where(held_out, self._cohorts[1], self._cohorts[0]) / TOTAL
         arms = len(spec.arms.units)
-        return _Prepared(
+        return Prepared(
+            places,
+            decisions.states,
             good,
             units,
             phi.astype(np.float64) * (1.0 / ONE),
@@ -202,14 +223,18 @@ class DecisionsAgain:
             cohort,
             served,
             decisions.epochs,
-            reasons,
+            self._reasons.find(*rows.field("reason")),
         )
 
-    def _cohort(self, rows: WireRows, ids: Sequence[bytes]) -> tuple[Flags, Flags]:
+    def _uniforms(self, rows: WireRows, stage: str) -> Integers:
+        spec = self._walk.spec
+        return uniforms(spec.seed, spec.name, stage, *rows.field("decision_id"))
+
+    def _cohort(self, rows: WireRows) -> tuple[Flags, Flags]:
         """Which decisions were held out, and which have just the stages that say so."""
         if not self._cohorts[1]:
             return np.zeros(len(rows), np.bool_), equal(rows, "stages", "[]")
-        held = np.array(self._keyed.uniforms(ids, COHORT_STAGE), np.int64) >= self._cohorts[0]
+        held = self._uniforms(rows, COHORT_STAGE) >= self._cohorts[0]
         texts = [
             canonical_json(
                 [
@@ -230,27 +255,35 @@ class DecisionsAgain:
         """The eligible arms, and which of these are in order."""
         found: list[tuple[int, ...] | None] = [None] * len(rows)
         proper = np.ones(len(rows), np.bool_)
-        for i in np.flatnonzero(rows.length[:, rows.at("eligible")] >= 0).tolist():
-            given = rows.value(i, "eligible")
-            whole = given and all(type(arm) is int for arm in given)
-            if whole and given == sorted(set(given)) and 0 <= given[0] <= given[-1] < len(self._places):
-                found[i] = tuple(given)
-            else:
-                proper[i] = False
+        if len(self._eligible) > _MEMO:
+            self._eligible.clear()
+        known, f = self._eligible, rows.at("eligible")
+        for i in np.flatnonzero(rows.length[:, f] >= 0).tolist():
+            begin = int(rows.place[i, f])
+            key = rows.sent[begin : begin + int(rows.length[i, f])]
+            if key not in known:
+                given = rows.value(i, "eligible")
+                whole = given and all(type(arm) is int for arm in given) and given == sorted(set(given))
+                most = len(self._walk.spec.arms.units)
+                known[key] = tuple(given) if whole and 0 <= given[0] <= given[-1] < most else None
+            found[i] = known[key]
+            proper[i] = found[i] is not None
         return found, proper
 
     def _encoded(self, rows: WireRows, dimension: int) -> Integers:
         """φ of each context; −1 in all columns where a context is none of the schema."""
-        if len(self._contexts) > _MEMO:
-            self._contexts.clear()
-        known, none = self._contexts, [-1] * dimension
-        found = []
-        for text in rows.raw("context"):
-            key = text or b""
-            if key not in known:
-                known[key] = self._phi(key)
-            found.append(known[key] or none)
-        return np.array(found, np.int64).reshape(len(found), dimension)
+        found, done = self._encoder.encode(rows.sent, *rows.field("context"))
+        left = np.flatnonzero(~done)
+        if len(left):
+            if len(self._contexts) > _MEMO:
+                self._contexts.clear()
+            known, none = self._contexts, [-1] * dimension
+            for i, text in zip(left.tolist(), rows.part(left).raw("context"), strict=True):
+                key = text or b""
+                if key not in known:
+                    known[key] = self._phi(key)
+                found[i] = known[key] or none
+        return found
 
     def _phi(self, text: bytes) -> list[int] | None:
         try:
@@ -321,10 +354,12 @@ def _agree(
     epochs: Integers,
     reasons: Integers,
     good: Flags,
-) -> None:
-    """Leave ``good`` only those decisions that are what the masses give."""
+) -> int:
+    """Leave ``good`` only those decisions that are what the masses give; returns how many are not."""
+    differing = 0
     for i in range(begin, end):
         if not good[i]:
+            differing += 1
             continue
         if holdout[i]:
             for k in range(mass.shape[1]):
@@ -339,3 +374,5 @@ def _agree(
         for k in range(mass.shape[1]):
             same = same and mass[i, k] == pmf[i, k]
         good[i] = same
+        differing += not same
+    return differing

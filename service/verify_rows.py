@@ -21,7 +21,8 @@ from ..jit import kernel
 from ..persistence.rows import Row
 from ..persistence.wire import Bytes, Integers, WireRows
 from ..rewards import Outcome, price
-from .spelling import Flags, Recipe, differs_from, float_texts, spell
+from .spelling import Flags, Recipe, Texts, differs_from, float_texts, spell
+from .text_table import TextTable, mixed_hash
 from .verify_columns import LOG, DecisionColumns, LogColumns, equal
 
 __all__ = ["Recent", "RowsAgain", "Seen"]
@@ -29,6 +30,7 @@ __all__ = ["Recent", "RowsAgain", "Seen"]
 _LEAST_BITS, _MOST_BITS = 20, 30
 _BITS_A_ROW = 24
 _KEPT = 10_000
+_FORGOTTEN = -2
 
 
 class Seen:
@@ -56,20 +58,20 @@ class Recent:
         self._specs = list(specs)
         self._encodings = {spec.encoding: _dimension(spec) for spec in specs.values()}
         self.width = max(self._encodings.values(), default=1)
-        self._arms: dict[bytes, int] = {}
-        self._number: dict[bytes, int] = {}
+        self._arms, self._ids = TextTable(), TextTable()
         self._base = 0
-        self._ids: list[bytes] = []
         self._pieces: list[tuple[int, WireRows]] = []
-        self.contexts: list[bytes] = []
         self.table = np.zeros((0, 4), np.int64)
         self.phi = np.zeros((0, self.width), np.int64)
         self.propensity = np.zeros(0)
+        self.chances = float_texts(np.zeros(0), np.zeros(0, np.bool_))
 
-    def arms(self, names: list[bytes | None]) -> Integers:
+    def arms(self, rows: WireRows) -> Integers:
         """A number for each arm id, −1 for NULL."""
-        known = self._arms
-        return np.array([-1 if n is None else known.setdefault(n, len(known)) for n in names], np.int64)
+        if len(self._arms) > _KEPT:  # a space has arms without end
+            self._arms = TextTable()
+            self.table[:, 0] = _FORGOTTEN
+        return self._arms.number(*rows.field("arm_id"))
 
     def encoded(self, rows: WireRows) -> tuple[Integers, Integers]:
         """A number for each known encoding with a φ that fits it, −1 for others; and φ, with zeros behind."""
@@ -89,44 +91,54 @@ class Recent:
         for spec_hash in self._specs:
             known |= equal(rows, "spec_hash", spec_hash)
         code[~known] = -1
-        table = np.stack([self.arms(decisions.arms), code, decisions.epochs, decisions.days], axis=1)
-        chosen = np.where(equal(rows, "reason", "holdout"), 0.0, decisions.propensities)
         self._forget()
-        number = self._base + len(self._ids)
-        ids = [key or b"" for key in decisions.ids]
-        self._number.update(zip(ids, range(number, number + len(ids)), strict=True))
-        self._ids += ids
-        self._pieces.append((number, rows))
-        self.contexts += [text or b"" for text in rows.raw("context")]
+        arms = self.arms(rows)
+        table = np.stack([arms, code, decisions.epochs, decisions.days], axis=1)
+        held_out = equal(rows, "reason", "holdout")
+        chosen, chances = np.where(held_out, 0.0, decisions.propensities), decisions.chances
+        if held_out.any():  # the policy did not choose these
+            chances = float_texts(chosen, np.ones(len(rows), np.bool_))
+        self._pieces.append((self._base + len(self._ids), rows))
+        self._ids.append(*rows.field("decision_id"))
         self.table = np.concatenate([self.table, table])
         self.phi = np.concatenate([self.phi, phi])
         self.propensity = np.concatenate([self.propensity, chosen])
+        self.chances = self.chances.joined(chances)
 
     def row(self, key: str) -> Row | None:
         """The stored decision, None for one that is not remembered."""
-        number = self._number.get(key.encode(), self._base - 1)
-        for first, rows in reversed(self._pieces):
-            if first <= number:
-                return rows.row(number - first) if number >= self._base else None
-        return None
+        sent = np.frombuffer(key.encode(), np.uint8)
+        (at,) = self._ids.find(sent, np.zeros(1, np.int64), np.array([len(sent)], np.int64)).tolist()
+        if at < 0:
+            return None
+        rows, i = self._piece(at)
+        return rows.row(i)
 
-    def places(self, ids: list[bytes | None]) -> Integers:
-        """Where each decision stands in the columns, −1 for one that is not remembered."""
-        known, base = self._number, self._base
-        return np.array([known.get(key or b"", base - 1) - base for key in ids], np.int64)
+    def context(self, at: int) -> bytes:
+        """The context of the decision that stands at this place in the columns."""
+        rows, i = self._piece(at)
+        place, length = rows.place[i, rows.at("context")], rows.length[i, rows.at("context")]
+        return rows.sent[place : place + length] if length >= 0 else b""
+
+    def places(self, rows: WireRows) -> Integers:
+        """Where the decision of each row stands in the columns, −1 for one that is not remembered."""
+        return self._ids.find(*rows.field("decision_id"))
+
+    def _piece(self, at: int) -> tuple[WireRows, int]:
+        number = self._base + at
+        first, rows = next(piece for piece in reversed(self._pieces) if piece[0] <= number)
+        return rows, number - first
 
     def _forget(self) -> None:
         extra = len(self._ids) - _KEPT
         if extra < _KEPT:
             return
         self._base += extra
-        for key in self._ids[:extra]:
-            if self._number.get(key, self._base) < self._base:
-                del self._number[key]
-        del self._ids[:extra], self.contexts[:extra]
+        self._ids.drop(extra)
         self._pieces = [piece for piece in self._pieces if piece[0] + len(piece[1]) > self._base]
         self.table, self.phi = self.table[extra:].copy(), self.phi[extra:].copy()
         self.propensity = self.propensity[extra:].copy()
+        self.chances = self.chances.part(slice(extra, None))
 
 
 class RowsAgain:
@@ -139,8 +151,8 @@ class RowsAgain:
 
     def missing(self, page: LogColumns) -> list[str]:
         """Decisions that rows of a page are about, and that are not remembered."""
-        places = self._recent.places(page.ids)
-        keys = {page.ids[i] for i in np.flatnonzero(places < 0).tolist()}
+        missing = np.flatnonzero(self._recent.places(page.rows) < 0)
+        keys = set(page.rows.part(missing).raw("decision_id"))
         return sorted(key.decode() for key in keys if key is not None)
 
     def others(self, page: LogColumns) -> list[int]:
@@ -150,24 +162,26 @@ class RowsAgain:
         rows, recent = page.rows, self._recent
         again = self._seen.add(rows)
         good = self._usual(rows) & ~again & (page.taken == -1) & (page.units >= 0)
-        places = recent.places(page.ids)
+        places = recent.places(rows)
         good &= places >= 0
         at = np.maximum(places, 0)
         if len(recent.table) == 0:
             return list(range(len(page)))
         code, phi = recent.encoded(rows)
-        told = np.stack([recent.arms(page.arms), code, page.epochs, rows.integers("decided_on", 0)], axis=1)
+        arms = recent.arms(rows)
+        told = np.stack([arms, code, page.epochs, rows.integers("decided_on", 0)], axis=1)
         reward, rewarded = rows.floats("reward")
         propensity, _ = rows.floats("propensity")
         good &= (code >= 0) & (told == recent.table[at]).all(axis=1) & (phi == recent.phi[at]).all(axis=1)
         good &= rewarded & (reward >= 0.0) & (reward <= 1.0)
         good &= np.rint(np.where(good, reward, 0.0) * ONE).astype(np.int64) == page.units
         good &= propensity == recent.propensity[at]
+        # Equal numbers have equal texts, but for the zero with a sign.
+        good &= ~((propensity == 0.0) & np.signbit(propensity))
         rewards = float_texts(reward, rewarded)
         reported = float_texts(*rows.floats("reported_at"))
-        spelled = spell(self._recipe, rows, (), [float_texts(*rows.floats("propensity")), reported, rewards])
-        digest = np.array([text or b"" for text in rows.raw("digest")], "S33")
-        good &= spelled.done & (spelled.hashes() == digest)
+        spelled = spell(self._recipe, rows, (), [recent.chances.part(at), reported, rewards])
+        good &= spelled.done & ~spelled.hashes_differ(rows, rows.at("digest"))
         good &= self._priced(page, at, good, rewards)
         return self._with_same(page, good)
 
@@ -179,9 +193,7 @@ class RowsAgain:
             good &= rows.integers(name, -1) == 0
         return good
 
-    def _priced(
-        self, page: LogColumns, at: Integers, good: Flags, rewards: tuple[Bytes, Integers, Flags]
-    ) -> Flags:
+    def _priced(self, page: LogColumns, at: Integers, good: Flags, rewards: Texts) -> Flags:
         """Which rows have the price that the spec which priced them gives."""
         rows = page.rows
         bare = rows.length[:, rows.at("outcome")] < 0
@@ -197,7 +209,7 @@ class RowsAgain:
                 reward = part.floats("reward")[0].tolist()
                 columns = zip(told, part.raw("outcome"), part.raw("pricing"), reward, strict=True)
                 for i, outcome, pricing, value in columns:
-                    context = self._recent.contexts[at[i]]
+                    context = self._recent.context(int(at[i]))
                     out[i] = _follows(outcome or b"", context, spec, value, pricing or b"")
         return out
 
@@ -205,8 +217,9 @@ class RowsAgain:
         others = np.flatnonzero(~good).tolist()
         if not others:
             return []
-        keys = {page.ids[i] for i in others}
-        return [i for i, key in enumerate(page.ids) if not good[i] or key in keys]
+        ids = page.rows.raw("decision_id")
+        keys = {ids[i] for i in others}
+        return [i for i, key in enumerate(ids) if not good[i] or key in keys]
 
 
 def _dimension(spec: BanditSpec) -> int:
@@ -273,12 +286,7 @@ def _add(data: Bytes, place: Integers, length: Integers, words: npt.NDArray[np.u
     for i in range(out.shape[0]):
         if length[i] < 0:
             continue
-        h = np.uint64(0xCBF29CE484222325)
-        for j in range(place[i], place[i] + length[i]):
-            h = (h ^ np.uint64(data[j])) * np.uint64(0x100000001B3)
-        h ^= h >> np.uint64(33)
-        h *= np.uint64(0xFF51AFD7ED558CCD)
-        h ^= h >> np.uint64(33)
+        h = mixed_hash(data, place[i], place[i] + length[i])
         step = (h >> np.uint64(32)) | np.uint64(1)
         known = True
         for _ in range(5):

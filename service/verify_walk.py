@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -19,14 +20,27 @@ from ..persistence.rows import Row
 from ..persistence.wire import WireRows, copied, copy_out
 from .log_walk import EVERYTHING, Base, Found, Section, StoredSums, Walking, look_up
 from .verify_columns import DECISION, FOLDED, LOG, DecisionColumns, LogColumns, equal
-from .verify_decisions import DecisionsAgain
+from .verify_decisions import DecisionsAgain, Prepared
 from .verify_fold import PageFold
 from .verify_rows import Recent, RowsAgain, Seen
 
 __all__ = ["walk_section"]
 
 _PAGE = 8192
+_MOST_AHEAD = 4 * _PAGE
+"""Decisions that are read before their page is due."""
 _SLOW_PAGE = 2000
+
+_Made: TypeAlias = tuple[DecisionColumns, Mapping[str, Prepared | None]]
+"""Stored decisions, and by spec what can be told of them without the sums."""
+
+
+class _Read(NamedTuple):
+    """The log up to row ``last``; ``decisions`` : None where they are still to be read."""
+
+    last: int
+    pieces: Sequence[LogColumns]
+    decisions: Sequence[_Made] | None
 
 
 async def walk_section(
@@ -65,6 +79,7 @@ class _SectionWalk:
         self._seen = Seen(section.last)
         self._rows = RowsAgain(specs, bandit, self._recent, self._seen)
         self._folds: dict[str, PageFold] = {}
+        self._reading, self._preparing = asyncio.Lock(), asyncio.Lock()
 
     async def run(self, begin: int, *, by_columns: bool) -> Found:
         """Check the section; the fold begins at row ``begin``."""
@@ -83,15 +98,8 @@ class _SectionWalk:
         if at < section.first:
             await self._fold_plainly(at)
             at = section.first
-        while by_columns and at <= section.last:
-            end = self._page_end(at)
-            pieces = [LogColumns(rows) for rows in await self._copied("wire_rows", LOG, at, end)]
-            if not _follow(pieces, at, end):
-                break  # the rest is walked row by row, which says what is missing
-            for page in pieces:
-                await self._check(page, lowest)
-                lowest = page.last
-            at = end + 1
+        if by_columns and at <= section.last:
+            at, lowest = await self._by_columns(at, lowest)
         if at <= section.last:
             await self._check_plainly(at, section.last, lowest, section.known)
         elif by_columns:
@@ -100,13 +108,56 @@ class _SectionWalk:
             await self._check_plainly(1, 0, lowest, section.known)
         return walking.finished()
 
+    async def _by_columns(self, at: int, lowest: int) -> tuple[int, int]:
+        """Check pages from row ``at`` on, and decisions that knew rows from ``lowest`` on; returns where the
+        rest begins, that is to be walked row by row. While a page is checked, the next one is read.
+        """
+        section = self._section
+        ahead = asyncio.create_task(self._read(at, self._page_end(at), lowest))
+        try:
+            while True:
+                read = await ahead
+                end = read.last
+                if not _follow(read.pieces, at, end):
+                    return at, lowest  # what is missing is said there
+                if end < section.last:
+                    ahead = asyncio.create_task(self._read(end + 1, self._page_end(end + 1), end))
+                for page in read.pieces:
+                    await self._check(page, lowest, read.decisions)
+                    lowest = page.last
+                at = end + 1
+                if at > section.last:
+                    return at, lowest
+        finally:
+            ahead.cancel()
+            await asyncio.wait([ahead])
+
+    async def _read(self, first: int, last: int, lowest: int) -> _Read:
+        """Read a page of the log and, unless there are very many, the decisions that it is the place for."""
+        pieces = [LogColumns(rows) for rows in await self._copied("wire_rows", LOG, first, last)]
+        if len(pieces) != 1:
+            return _Read(last, pieces, None)
+        arguments = lowest, last - 1, _MOST_AHEAD
+        made = [DecisionColumns(r) for r in await self._copied("wire_decisions_first", DECISION, *arguments)]
+        if sum(map(len, made)) == _MOST_AHEAD:
+            return _Read(last, pieces, None)
+        return _Read(last, pieces, [await self._prepared(decisions) for decisions in made])
+
+    async def _prepared(self, decisions: DecisionColumns) -> _Made:
+        async with self._preparing:
+            return await asyncio.to_thread(self._prepare, decisions)
+
+    def _prepare(self, decisions: DecisionColumns) -> _Made:
+        return decisions, {key: decider.prepare(decisions) for key, decider in self._deciders.items()}
+
     def _page_end(self, first: int) -> int:
         """Stored sums are compared between pages."""
         due = [seq for seq in self._walking.due if seq >= first]
         return min([first + _PAGE - 1, self._section.last, *due])
 
     async def _copied(self, name: str, columns: Mapping[str, str], *args: object) -> list[WireRows]:
-        return await copied(self._connection, name, columns, self._bandit, *args)
+        async with self._reading:
+            return await copied(self._connection, name, columns, self._bandit, *args)
 
     async def _fold(self, first: int, last: int) -> bool:
         """Fold rows of earlier sections, which check them; false where a row is missing."""
@@ -132,15 +183,21 @@ class _SectionWalk:
         while rows := await before.fetch(_SLOW_PAGE):
             await asyncio.to_thread(self._walking.fold_only, rows)
 
-    async def _check(self, page: LogColumns, lowest: int) -> None:
-        """Check a page of the log and the decisions that knew rows from ``lowest`` to before its end."""
+    async def _check(self, page: LogColumns, lowest: int, made: Sequence[_Made] | None) -> None:
+        """Check a page of the log and the decisions that knew rows from ``lowest`` to before its end, which
+        are read unless ``made`` holds them.
+        """
         folds = await asyncio.to_thread(self._opened, page)
         if folds is None:
             self._seen.add(page.rows)
             await self._check_plainly(page.first, page.last, lowest, page.last - 1)
             return
         self._folds = folds
-        await self._decisions(lowest, page.last - 1)
+        if made is None:
+            await self._decisions(lowest, page.last - 1)
+        else:
+            for decisions in made:
+                await asyncio.to_thread(self._derive, *decisions)
         self._folds = {}
         await asyncio.to_thread(self._close, folds, page.last)
         if missing := self._rows.missing(page):
@@ -158,24 +215,26 @@ class _SectionWalk:
         for key in {row["decision_id"] for row in rows} - {None}:
             if (known := self._recent.row(key)) is not None:
                 check.decisions[key] = known
-        await look_up(self._connection, self._bandit, check, rows)
+        async with self._reading:
+            await look_up(self._connection, self._bandit, check, rows)
         await asyncio.to_thread(self._walking.check_some, rows)
 
     async def _decisions(self, lowest: int, highest: int) -> None:
         """Derive anew the decisions that knew rows ``lowest`` to ``highest``."""
 
         async def take(rows: WireRows) -> None:
-            await asyncio.to_thread(self._derive, DecisionColumns(rows))
+            await asyncio.to_thread(self._derive, *await self._prepared(DecisionColumns(rows)))
 
-        await copy_out(self._connection, "wire_decisions", DECISION, (self._bandit, lowest, highest), take)
+        bounds = self._bandit, lowest, highest
+        async with self._reading:
+            await copy_out(self._connection, "wire_decisions", DECISION, bounds, take)
 
-    def _derive(self, decisions: DecisionColumns) -> None:
+    def _derive(self, decisions: DecisionColumns, made: Mapping[str, Prepared | None]) -> None:
         walking, found = self._walking, self._walking.found
         left = np.ones(len(decisions), np.bool_)
         for key, decider in self._deciders.items():
-            mine = equal(decisions.rows, "spec_hash", key)
-            left &= ~mine
-            sound, told = decider.again(decisions, np.flatnonzero(mine), self._folds.get(key))
+            left &= ~equal(decisions.rows, "spec_hash", key)
+            sound, told = decider.again(decisions, made[key], self._folds.get(key))
             found.matched += sound
             for i, problem in told:
                 walking.judge(decisions.rows.row(i), problem)
@@ -208,6 +267,10 @@ class _SectionWalk:
     async def _check_plainly(self, first: int, last: int, lowest: int, known: int) -> None:
         """Check rows ``first`` to ``last``, and decisions that knew ``lowest`` to ``known``, row by row."""
         self._give_way()
+        async with self._reading:
+            await self._walk_plainly(first, last, lowest, known)
+
+    async def _walk_plainly(self, first: int, last: int, lowest: int, known: int) -> None:
         walking, connection = self._walking, self._connection
         log = await connection.cursor(query("verify_rows"), self._bandit, first, last, self._several)
         made = await connection.cursor(query("verify_decisions"), self._bandit, lowest, known)

@@ -26,6 +26,7 @@ import numpy.typing as npt
 
 from ...jit import kernel
 from .best_arm import best_arm_gaussian
+from .choice import quantise
 from .elementary import exp, log
 
 __all__ = ["cholesky", "eliminate", "mixture_pmf", "refresh_node", "refresh_root", "root_variance", "score"]
@@ -381,3 +382,36 @@ def mixture_pmf(
         best_arm_gaussian(center, sd, eligible, part)
         for arm in range(out.shape[0]):
             out[arm] += weight[ratio] * part[arm]
+
+
+@kernel
+def mixture_masses(
+    phi: _F,
+    spans: _I,
+    sizes: _I,
+    levels: _I,
+    center: float,
+    u: _F,
+    v: _F,
+    z: _F,
+    u0: _F,
+    mean0: _F,
+    sigma2: _F,
+    mean: _F,
+    own: _F,
+    whole: _F,
+    work: _F,
+    weight: _F,
+    optimism: float,
+    caution: float,
+    eligible: npt.NDArray[np.bool_],
+    floor: float,
+    out: _I,
+) -> None:
+    """``score``, ``mixture_pmf`` and ``quantise`` for each φ (n, D), into its row of ``out`` (n, K)."""
+    arms = out.shape[1]
+    middle, sd, part, pmf = np.zeros(arms), np.zeros(arms), np.zeros(arms), np.zeros(arms)
+    for i in range(phi.shape[0]):
+        score(phi[i], spans, sizes, levels, center, u, v, z, u0, mean0, sigma2, mean, own, whole, work)
+        mixture_pmf(mean, own, whole, weight, optimism, caution, eligible, middle, sd, part, pmf)
+        quantise(pmf, eligible, floor, out[i])

@@ -10,6 +10,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .. import kernels
 from ..arms import ArmTable
 
 __all__ = ["Contenders", "Floats", "Mask", "Policy", "Setting"]
@@ -98,6 +99,13 @@ class Policy(ABC):
         ``phi`` (D,) is the encoded context, ``eligible`` (K,) has at least one True. Arms that tie share
         mass.
         """
+
+    def masses(self, phi: Floats, eligible: Mask, floor: float, out: npt.NDArray[np.int64]) -> None:
+        """Write ``pmf`` of each context φ (n, D), as ``quantise`` rounds it, to its row of ``out`` (n, K)."""
+        pmf = np.zeros(out.shape[1])
+        for i in range(len(phi)):
+            self.pmf(phi[i], eligible, pmf)
+            kernels.choice.quantise(pmf, eligible, floor, out[i])
 
     @abstractmethod
     def beliefs(self, phi: Floats) -> tuple[Floats, Floats]:

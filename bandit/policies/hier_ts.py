@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import sqrt
 
 import numpy as np
+import numpy.typing as npt
 
 from .. import kernels
 from .base import Contenders, Floats, Mask, Policy, Setting
@@ -53,20 +54,28 @@ class HierTs(Policy):
     def pmf(self, phi: Floats, eligible: Mask, out: Floats) -> None:  # noqa: D102
         model = self._model
         model.score(phi)
-        caution = min(1.0, self._caution * sqrt(1.0 + model.n / self._caution_rows))
         kernels.hierarchical.mixture_pmf(
             model.mean,
             model.own,
             model.whole,
             model.weight,
             self._optimism,
-            caution,
+            self._spread,
             eligible,
             self._center,
             self._sd,
             self._part,
             out,
         )
+
+    def masses(self, phi: Floats, eligible: Mask, floor: float, out: npt.NDArray[np.int64]) -> None:  # noqa: D102
+        model = self._model
+        arguments = (*model.scoring(), model.weight, self._optimism, self._spread, eligible, floor, out)
+        kernels.hierarchical.mixture_masses(phi, *arguments)
+
+    @property
+    def _spread(self) -> float:
+        return min(1.0, self._caution * sqrt(1.0 + self._model.n / self._caution_rows))
 
     def beliefs(self, phi: Floats) -> tuple[Floats, Floats]:  # noqa: D102
         self._model.score(phi)

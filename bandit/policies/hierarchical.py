@@ -102,9 +102,12 @@ class HierarchicalModel:
 
     def score(self, phi: Floats) -> None:
         """Write ``mean``, ``own`` and ``whole`` for a context φ (D,)."""
+        kernels.hierarchical.score(phi, *self.scoring())
+
+    def scoring(self) -> tuple[Any, ...]:
+        """What ``kernels.hierarchical.score`` reads and writes, behind φ."""
         tree = self._tree
-        kernels.hierarchical.score(
-            phi,
+        return (
             self._spans,
             tree.sizes,
             self._levels,

@@ -18,6 +18,14 @@ FROM nyx.decision
 WHERE bandit = $1 AND state_seq >= $2 AND state_seq <= $3
 ORDER BY state_seq, decision_id;
 
+-- name: wire_decisions_first
+SELECT bandit, decision_id, decided_on, spec_hash, encoding, state_seq, decided_at, context, phi, eligible, stages,
+       pmf, arm_id, propensity, epoch, reason, mode, digest
+FROM nyx.decision
+WHERE bandit = $1 AND state_seq >= $2 AND state_seq <= $3
+ORDER BY state_seq, decision_id
+LIMIT $4;
+
 -- name: wire_ids
 SELECT decision_id FROM nyx.log WHERE bandit = $1 AND seq < $2 AND decision_id IS NOT NULL;
 

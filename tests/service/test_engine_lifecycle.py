@@ -23,17 +23,17 @@ Contexts = Callable[[int], dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def home() -> Iterator[Path]:
+def home(postgres_binaries: Path | None) -> Iterator[Path]:
     """A cluster of this module's own, to stop and start."""
     folder = Path(tempfile.mkdtemp(prefix="nyx-engine-", dir="/tmp"))
-    start(folder, durable=False).close()
+    start(folder, binaries=postgres_binaries, durable=False).close()
     yield folder
     shutil.rmtree(folder)
 
 
 @pytest.fixture
-def server(home: Path) -> Iterator[list[EmbeddedServer]]:
-    running = [start(home, durable=False)]
+def server(home: Path, postgres_binaries: Path | None) -> Iterator[list[EmbeddedServer]]:
+    running = [start(home, binaries=postgres_binaries, durable=False)]
     yield running
     running[-1].close()
 

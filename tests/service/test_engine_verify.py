@@ -258,6 +258,9 @@ EMPTY = {
     "abandoned": "nothing is written there any more",
     "budget": "refuses executions, and changes no choice: test_guardrails_processes adds it up",
     "reservation": "the same, for each execution",
+    "execution": "what agents report beside the log: no fold reads it",
+    "pattern_snapshot": "found in the log by analysis: no fold reads it",
+    "advice": "said of decisions afterwards: no fold reads it",
 }
 """Tables without rows in a plain log, and where or why their rows are not changed here."""
 
