@@ -5,22 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 import time as clock
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from ..canonical import canonical_json
 from ..errors import InputInvalid, shown
-from ..features.trends import TrendRow, analyze_trends
+from ..features.trends import Trend, TrendRow, analyze_trends
 from ..insights.evolution import PatternEvolution, pattern_evolution
 from ..insights.executed import Executed
-from ..insights.failures import Change, detect_failure_patterns
-from ..insights.opportunities import identify_optimization_opportunities
+from ..insights.failures import Change, FailurePatterns, detect_failure_patterns
+from ..insights.opportunities import OptimizationOpportunities, identify_optimization_opportunities
 from ..insights.opportunities.identifying import check_threshold
-from ..insights.patterns import analyze_strategy_patterns
+from ..insights.patterns import StrategyPatterns, analyze_strategy_patterns
 from ..insights.patterns.analysis import check_questions
-from ..insights.resources import analyze_resource_patterns
-from ..insights.temporal import analyze_temporal_patterns
+from ..insights.resources import ResourcePatterns, analyze_resource_patterns
+from ..insights.temporal import TemporalPatterns, analyze_temporal_patterns
 from ..persistence.database import reaching
 from ..persistence.patterns import (
     PatternSnapshot,
@@ -35,10 +37,64 @@ from ..persistence.store import Store
 from .executed_log import read_changes, read_executions
 from .finding import cells_of_spec, window_of
 
-__all__ = ["PatternBook", "patterns_document"]
+__all__ = ["AllPatterns", "PatternBook", "PatternQuestion", "all_patterns", "find_patterns"]
 
 _MOST_VERSIONS = 1000
 _TREND_METRICS = ("reward", "success", "duration_s", "cost", "retries")
+
+
+@dataclass(frozen=True, slots=True)
+class PatternQuestion:
+    """What is asked of a log; see the engine's calls for each kind of patterns."""
+
+    time_window: timedelta | float | None = None
+    by: Sequence[str] | None = None
+    min_occurrences: int = 3
+    min_count: int = 20
+    threshold_improvement: float = 0.15
+    false_discovery_rate: float = 0.05
+
+    def parameters(self) -> dict[str, Any]:
+        """What patterns are computed with, beside the window and the cells."""
+        return {
+            "min_occurrences": self.min_occurrences,
+            "min_count": self.min_count,
+            "threshold_improvement": float(self.threshold_improvement),
+            "false_discovery_rate": float(self.false_discovery_rate),
+        }
+
+
+def check_question(question: PatternQuestion) -> None:
+    """Refuse what cannot be asked.
+
+    Raises
+    ------
+    InputInvalid : a number out of its domain.
+    """
+    rate = question.false_discovery_rate
+    check_questions(question.min_count, 0.95, rate)
+    check_threshold(question.threshold_improvement)
+    detect_failure_patterns([], question.min_occurrences, false_discovery_rate=rate)
+
+
+async def find_patterns(
+    store: Store, question: PatternQuestion, last: int | None = None
+) -> tuple[int, AllPatterns]:
+    """How many executions there are, and all patterns in them; nothing is stored.
+
+    last : number of the log's last row, where it is known.
+
+    Raises
+    ------
+    InputInvalid : a number or a name out of its domain; nothing is read.
+    """
+    check_question(question)
+    cells = cells_of_spec(store.own_spec, question.by)
+    rows = await read_executions(store, window_of(question.time_window), last)
+    changes = await read_changes(store)
+    return len(rows), await asyncio.to_thread(
+        partial(all_patterns, rows, cells, changes, **question.parameters())
+    )
 
 
 class PatternBook:
@@ -50,29 +106,12 @@ class PatternBook:
         self._known_at = -1
         self._turn = asyncio.Lock()
 
-    async def refresh(
-        self,
-        time_window: timedelta | float | None,
-        by: Sequence[str] | None,
-        min_occurrences: int,
-        min_count: int,
-        threshold_improvement: float,
-        false_discovery_rate: float,
-        keep: int,
-    ) -> PatternSnapshot:
+    async def refresh(self, question: PatternQuestion, keep: int) -> PatternSnapshot:
         """``LearningEngine.refresh_patterns``."""
-        check_questions(min_count, 0.95, false_discovery_rate)
-        check_threshold(threshold_improvement)
-        detect_failure_patterns([], min_occurrences, false_discovery_rate=false_discovery_rate)
+        check_question(question)
         _check_whole("keep", keep, _MOST_VERSIONS)
-        window_s, cells = window_of(time_window), cells_of_spec(self._store.own_spec, by)
-        parameters: dict[str, Any] = {
-            "by": list(cells),
-            "min_occurrences": min_occurrences,
-            "min_count": min_count,
-            "threshold_improvement": float(threshold_improvement),
-            "false_discovery_rate": float(false_discovery_rate),
-        }
+        cells = cells_of_spec(self._store.own_spec, question.by)
+        window_s, parameters = window_of(question.time_window), {**question.parameters(), "by": list(cells)}
         async with self._turn:
             with reaching():
                 last = await self._store.log.last_seq()
@@ -82,12 +121,9 @@ class PatternBook:
                 newest = await newest_snapshot(self._store)
                 if newest is not None and same_question(newest, asked):
                     return self._remember(newest, last)
-            rows = await read_executions(self._store, window_s, last)
-            changes = await read_changes(self._store)
-            document = await asyncio.to_thread(patterns_document, rows, cells, changes, **_named(parameters))
-            found = PatternSnapshot(
-                self._store.bandit, 0, last, asked.found_at, window_s, len(rows), parameters, document
-            )
+            rows, patterns = await find_patterns(self._store, question, last)
+            document = await asyncio.to_thread(patterns.document)
+            found = replace(asked, executions=rows, metadata=document)
             with reaching():
                 return self._remember(await save_snapshot(self._store, found, keep), last)
 
@@ -136,41 +172,86 @@ class PatternBook:
         return found
 
 
-def patterns_document(
+@dataclass(frozen=True, slots=True)
+class AllPatterns:
+    """Everything that patterns are stored of."""
+
+    strategies: StrategyPatterns
+    failures: FailurePatterns
+    opportunities: OptimizationOpportunities
+    trends: tuple[Trend, ...]
+    resources: ResourcePatterns
+    times: TemporalPatterns
+
+    @property
+    def reason(self) -> str | None:
+        """Why there is nothing at all, where there is nothing."""
+        reasons = (
+            self.strategies.reason,
+            self.failures.reason,
+            self.opportunities.reason,
+            self.resources.reason,
+        )
+        return self.strategies.reason if all(reasons) else None
+
+    def document(self) -> dict[str, Any]:
+        """The metadata document, as it is read back: lists, and not tuples."""
+        found: dict[str, Any] = json.loads(
+            canonical_json(
+                {
+                    "strategy_patterns": self.strategies.to_dict(),
+                    "failure_patterns": self.failures.to_dict(),
+                    "optimization_opportunities": self.opportunities.to_dict(),
+                    "performance_trends": [trend.to_dict() for trend in self.trends],
+                    "resource_patterns": self.resources.to_dict(),
+                    "temporal_patterns": self.times.to_dict(),
+                }
+            )
+        )
+        return found
+
+    def to_text(self) -> str:
+        """For people."""
+        trends = "\n".join(f"{trend.metric}: {trend.reason}" for trend in self.trends)
+        parts = {
+            "Strategies": self.strategies.to_text(),
+            "Failures": self.failures.to_text(),
+            "Opportunities": self.opportunities.to_text(),
+            "Resources": self.resources.to_text(),
+            "Times": self.times.to_text(),
+            "Trends": trends,
+        }
+        return "\n\n".join(f"{title}\n{'-' * len(title)}\n{text}" for title, text in parts.items())
+
+
+def all_patterns(
     rows: Sequence[Executed],
     by: Sequence[str],
-    changes: Sequence[Change],
+    changes: Sequence[Change] = (),
     *,
-    min_occurrences: int,
-    min_count: int,
-    threshold_improvement: float,
-    false_discovery_rate: float,
-) -> dict[str, Any]:
-    """All that patterns are stored of: the metadata document."""
+    min_occurrences: int = 3,
+    min_count: int = 20,
+    threshold_improvement: float = 0.15,
+    false_discovery_rate: float = 0.05,
+) -> AllPatterns:
+    """All patterns of some executions."""
     rate = false_discovery_rate
     failures = detect_failure_patterns(rows, min_occurrences, false_discovery_rate=rate, changes=changes)
-    opportunities = identify_optimization_opportunities(
-        rows, threshold_improvement, by=by, failures=failures, min_count=min_count, false_discovery_rate=rate
+    return AllPatterns(
+        analyze_strategy_patterns(rows, by, min_count=min_count, false_discovery_rate=rate),
+        failures,
+        identify_optimization_opportunities(
+            rows,
+            threshold_improvement,
+            by=by,
+            failures=failures,
+            min_count=min_count,
+            false_discovery_rate=rate,
+        ),
+        analyze_trends(_trend_rows(rows), _TREND_METRICS),
+        analyze_resource_patterns(rows, min_count=min_count, false_discovery_rate=rate),
+        analyze_temporal_patterns(rows, by, min_count=min_count, false_discovery_rate=rate),
     )
-    found = {
-        "strategy_patterns": analyze_strategy_patterns(
-            rows, by, min_count=min_count, false_discovery_rate=rate
-        ).to_dict(),
-        "failure_patterns": failures.to_dict(),
-        "optimization_opportunities": opportunities.to_dict(),
-        "performance_trends": [
-            trend.to_dict() for trend in analyze_trends(_trend_rows(rows), _TREND_METRICS)
-        ],
-        "resource_patterns": analyze_resource_patterns(
-            rows, min_count=min_count, false_discovery_rate=rate
-        ).to_dict(),
-        "temporal_patterns": analyze_temporal_patterns(
-            rows, by, min_count=min_count, false_discovery_rate=rate
-        ).to_dict(),
-    }
-    # As it is read back: lists, and not tuples.
-    document: dict[str, Any] = json.loads(canonical_json(found))
-    return document
 
 
 def _trend_rows(rows: Sequence[Executed]) -> list[TrendRow]:
@@ -188,10 +269,6 @@ def _trend_rows(rows: Sequence[Executed]) -> list[TrendRow]:
         for e in rows
         if e.time is not None
     ]
-
-
-def _named(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in parameters.items() if name != "by"}
 
 
 def _check_whole(name: str, value: object, most: int) -> int:

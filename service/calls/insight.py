@@ -247,9 +247,12 @@ class InsightCalls(OpenParts):
         DatabaseUnavailable : nothing is stored.
         """
         self._check_open()
-        return await self._patterns_at_hand().refresh(
-            time_window, by, min_occurrences, min_count, threshold_improvement, false_discovery_rate, keep
+        from ..pattern_store import PatternQuestion  # noqa: PLC0415 - loads scipy
+
+        question = PatternQuestion(
+            time_window, by, min_occurrences, min_count, threshold_improvement, false_discovery_rate
         )
+        return await self._patterns_at_hand().refresh(question, keep)
 
     async def patterns(self, version: int | None = None) -> PatternSnapshot | None:
         """The newest stored patterns, from memory while the log has not moved; None where none are stored.

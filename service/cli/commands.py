@@ -23,6 +23,8 @@ COMMANDS: Mapping[str, str] = {
     "retention": "drop decisions and rows that are older than an age; what they taught stays",
     "override": "pin, exclude, cap or switch off: order a guardrail, end one, or list them",
     "explain": "say why a decision came out as it did: beliefs, features, the draw, guardrails",
+    "patterns": "find what works where, which failures repeat, and what comes and goes with the time",
+    "opportunities": "say what to change next, with what it would bring, and at what risk",
     "reprice": "read all stored rewards under other weights, and see which arm would be best",
     "verify": "fold the stored log, derive every decision anew, and name the first row that differs",
     "doctor": "look at the database, and say what is wrong and how to mend it",

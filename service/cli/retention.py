@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import re
 import time as clock
 
 from ...errors import InputInvalid
@@ -25,12 +24,11 @@ from ...persistence.rows import spec_from
 from ...persistence.store import Store
 from ..access import database_address
 from ..retaining import expire_and_retain
+from .ages import seconds_of
 from .output import print_json, print_text
 
 __all__ = ["add_arguments", "run"]
 
-_AGE = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)([smhdw])")
-_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 _HELD = {
     "young": "the oldest decision that is kept",
     "waiting": "a decision that waits for its outcome",
@@ -50,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Drop what is old; print how much went."""
-    found = asyncio.run(_retain(args, _age(args.older_than)))
+    found = asyncio.run(_retain(args, seconds_of(args.older_than, "--older-than")))
     if args.json:
         print_json({"dry_run": args.dry_run, "bandits": [retained.to_dict() for retained in found]})
     else:
@@ -78,18 +76,6 @@ async def _retain(args: argparse.Namespace, older_than_s: float) -> list[Retaine
                 return await expire_and_retain(stores, older_than_s, now=clock.time(), dry_run=args.dry_run)
         finally:
             await close_pool(pool)
-
-
-def _age(text: str) -> float:
-    match = _AGE.fullmatch(text)
-    if match is None:
-        raise InputInvalid(
-            "the age cannot be read",
-            expected="a number with s, m, h, d or w, such as 90d",
-            found=f"{text!r:.80}",
-            fix="write --older-than 90d",
-        )
-    return float(match[1]) * _SECONDS[match[2]]
 
 
 def _text(found: Retained) -> str:
