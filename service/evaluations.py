@@ -108,8 +108,7 @@ def _success(i: int, event: Mapping[str, Any]) -> bool:
 
 def _score(i: int, event: Mapping[str, Any], scale: tuple[float, float]) -> float:
     value, (low, high) = event.get(names.EVALUATION_VALUE), scale
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not low <= value <= high:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
         raise _odd(i, f"{names.EVALUATION_VALUE} from {low:g} to {high:g}", value)
     return (float(value) - low) / (high - low)
 

@@ -15,6 +15,7 @@ from ...rewards import Outcome
 from ..telemetry import carried
 from . import calls
 from .answers import ServedDecision, ServedReceipt, error_of, unreachable
+from .asking import AsyncQuestions
 from .calls import Attempts, Call
 
 __all__ = ["AsyncNyxClient"]
@@ -23,7 +24,7 @@ _Result = TypeVar("_Result")
 _PATIENCE_S = 10.0
 
 
-class AsyncNyxClient:
+class AsyncNyxClient(AsyncQuestions):
     """The calls of ``LearningEngine`` for one bandit of a server, asynchronous.
 
     Parameters

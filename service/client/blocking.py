@@ -14,6 +14,7 @@ from ...rewards import Outcome
 from ..telemetry import carried
 from . import calls
 from .answers import ServedDecision, ServedReceipt, error_of, unreachable
+from .asking_blocking import Questions
 from .calls import Attempts, Call
 
 __all__ = ["NyxClient"]
@@ -22,7 +23,7 @@ _Result = TypeVar("_Result")
 _PATIENCE_S = 10.0
 
 
-class NyxClient:
+class NyxClient(Questions):
     """The calls of ``LearningEngine`` for one bandit of a server, blocking.
 
     Parameters

@@ -24,6 +24,7 @@ __all__ = [
     "report",
     "retract",
     "rewards",
+    "segment",
     "select",
 ]
 
@@ -39,7 +40,7 @@ class Call(NamedTuple, Generic[_Result]):
     path: str
     read: Callable[[Any], _Result]
     body: Mapping[str, Any] | None = None
-    query: Mapping[str, str] | None = None
+    query: Mapping[str, Any] | None = None
     answers: tuple[int, ...] = ()
 
     def accepts(self, status: int) -> bool:
@@ -92,7 +93,7 @@ def select(
         "exclude": None if exclude is None else list(exclude),
         "durable": durable,
     }
-    return Call("POST", f"/v1/bandits/{_part(bandit)}/decisions", ServedDecision.read, body)
+    return Call("POST", f"/v1/bandits/{segment(bandit)}/decisions", ServedDecision.read, body)
 
 
 def report(
@@ -125,7 +126,7 @@ def retract(bandit: str, decision: ServedDecision | str) -> Call[ServedReceipt]:
 
 def rewards(bandit: str, decision_id: str) -> Call[Mapping[str, Any]]:
     """A decision and where its reward stands, as the server tells it."""
-    return Call("GET", f"/v1/decisions/{_part(decision_id)}", dict, query={"bandit": bandit})
+    return Call("GET", f"/v1/decisions/{segment(decision_id)}", dict, query={"bandit": bandit})
 
 
 def beliefs(
@@ -133,7 +134,7 @@ def beliefs(
 ) -> Call[Sequence[Mapping[str, Any]]]:
     """What is believed of each arm, as the server tells it."""
     body = {"context": dict(context), "eligible": None if eligible is None else list(eligible)}
-    return Call("POST", f"/v1/bandits/{_part(bandit)}/beliefs", lambda told: told["beliefs"], body)
+    return Call("POST", f"/v1/bandits/{segment(bandit)}/beliefs", lambda told: told["beliefs"], body)
 
 
 def health() -> Call[Mapping[str, Any]]:
@@ -190,11 +191,11 @@ def _read_arm(arm_id: str) -> tuple[str, dict[str, Any]]:
 
 def _about(bandit: str, decision: ServedDecision | str, body: Mapping[str, Any]) -> Call[ServedReceipt]:
     key = decision.decision_id if isinstance(decision, ServedDecision) else decision
-    path = f"/v1/decisions/{_part(key)}/outcome"
+    path = f"/v1/decisions/{segment(key)}/outcome"
     return Call("POST", path, ServedReceipt.read, body, {"bandit": bandit})
 
 
-def _part(name: object) -> str:
+def segment(name: object) -> str:
     """A name as one segment of a path."""
     if not isinstance(name, str) or not name:
         raise InputInvalid(

@@ -35,6 +35,7 @@ from .metrics import Metrics
 from .options import ServeOptions
 from .pauses import Pauses
 from .problems import add_handlers
+from .standings import Standings
 
 __all__ = ["create_app", "key_file"]
 
@@ -76,6 +77,7 @@ def create_app(options: ServeOptions | None = None, *, pauses: Pauses | None = N
     app.state.options = options
     app.state.keys = keys if guarded else None
     app.state.analyses = Analyses(options.analyses)
+    app.state.standings = Standings()
     app.state.metrics = Metrics(shared=options.metrics is not None)
     # What takes a longer path comes first: the last segment of a path names the operation.
     for routes in (

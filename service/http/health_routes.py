@@ -13,6 +13,7 @@ from .answers import json_answer
 from .bandits import Bandits
 from .metrics import CONTENT_TYPE, Metrics
 from .models import HealthAnswer
+from .standings import Standings
 
 __all__ = ["router"]
 
@@ -63,4 +64,7 @@ async def metrics(request: Request) -> Response:
     """Counts and gauges for Prometheus."""
     bandits: Bandits = request.app.state.bandits
     counted: Metrics = request.app.state.metrics
+    standings: Standings = request.app.state.standings
+    for name, standing in (await standings.read(bandits.pool, bandits.opened)).items():
+        counted.logged(name, standing)
     return Response(counted.text(bandits.opened), media_type=CONTENT_TYPE)

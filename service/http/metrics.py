@@ -1,4 +1,8 @@
-"""What the server counts, for Prometheus. Labels are bandits, arms' strategies and modes: never a context."""
+"""What the server counts, for Prometheus. Labels are bandits, arms' strategies and modes: never a context.
+
+Names of bandits and strategies come from callers: the first ones have their own labels, the rest share
+``other``, so that no caller can make the server count for ever more.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +16,31 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from ...bandit import Decision, Receipt
 from ...bandit.choice import TOTAL
 from ..engine import LearningEngine
+from .standings import STATES, Standing
 
-__all__ = ["CONTENT_TYPE", "Metrics"]
+__all__ = ["CONTENT_TYPE", "OTHER", "Metrics"]
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 _MISSED = {"spooled"}
+_BANDITS, _STRATEGIES = 100, 50
+OTHER = "other"
+"""Label of the bandits behind the first 100, and of a bandit's strategies behind the first 50."""
+
+
+class _Names:
+    """The first so many names; the others are one."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._known = most, set[str]()
+
+    def __call__(self, name: str) -> str:
+        if name not in self._known:
+            if len(self._known) >= self._most:
+                return OTHER
+            self._known.add(name)
+        return name
 
 
 class Metrics:
@@ -67,6 +89,21 @@ class Metrics:
         self._duplicates = Counter(
             "nyx_reward_duplicates", "Reports that had come before.", ["bandit"], registry=registry
         )
+        self._bandit, self._strategies = _Names(_BANDITS), dict[str, _Names]()
+        self._recent = Gauge(
+            "nyx_recent_decisions",
+            "Where the newest decisions stand (at most 1000 of each bandit): pending, or the reward's state.",
+            ["bandit", "state"],
+            registry=registry,
+            multiprocess_mode="max",
+        )
+        self._events = Gauge(
+            "nyx_monitor_events",
+            "Rows of the log that monitors and guardrails concluded, and that people ordered.",
+            ["bandit", "kind", "monitor"],
+            registry=registry,
+            multiprocess_mode="max",
+        )
         gauges: tuple[tuple[str, str, Literal["max", "min", "sum"]], ...] = (
             ("state_seq", "Last row of the log that is known.", "max"),
             ("lag_rows", "Rows of the log behind it, when last looked at.", "max"),
@@ -91,32 +128,51 @@ class Metrics:
 
     def decided(self, decision: Decision) -> None:
         """Count a decision."""
-        key = (decision.bandit, decision.strategy, decision.mode)
+        bandit = self._bandit(decision.bandit)
+        key = (bandit, self._strategy(bandit, decision.strategy), decision.mode)
         child = self._decided.get(key)
         if child is None:
             child = self._decided[key] = self._decisions.labels(*key)
         child.inc()
         if decision.mode in _MISSED:
-            self._fallbacks.labels(decision.bandit, decision.mode).inc()
+            self._fallbacks.labels(bandit, decision.mode).inc()
         pmf = decision.pmf
         if len(pmf) > 1:
             shares = [mass / TOTAL for mass in pmf if mass]
             entropy = -sum(share * math.log(share) for share in shares)
-            histogram = self._entropies.get(decision.bandit)
+            histogram = self._entropies.get(bandit)
             if histogram is None:
-                histogram = self._entropies[decision.bandit] = self._entropy.labels(decision.bandit)
+                histogram = self._entropies[bandit] = self._entropy.labels(bandit)
             histogram.observe(entropy / math.log(len(pmf)))
 
     def rewarded(self, bandit: str, receipt: Receipt) -> None:
         """Count a report."""
+        bandit = self._bandit(bandit)
         if receipt.applied:
             self._rewards.labels(bandit, receipt.state).inc()
         else:
             self._duplicates.labels(bandit).inc()
 
+    def _strategy(self, bandit: str, strategy: str) -> str:
+        names = self._strategies.get(bandit)
+        if names is None:
+            names = self._strategies[bandit] = _Names(_STRATEGIES)
+        return names(strategy)
+
+    def logged(self, bandit: str, standing: Standing) -> None:
+        """Note what the database says of a bandit's log."""
+        if self._bandit(bandit) == OTHER:
+            return
+        for state in STATES:
+            self._recent.labels(bandit, state).set(standing.states.get(state, 0))
+        for (kind, monitor), count in standing.events.items():
+            self._events.labels(bandit, kind, monitor).set(count)
+
     def text(self, engines: Mapping[str, LearningEngine]) -> bytes:
         """All of it as Prometheus reads it."""
         for name, engine in engines.items():
+            if self._bandit(name) == OTHER:
+                continue
             health = engine.health()
             values: dict[str, float | None] = {
                 "state_seq": health.state_seq,

@@ -33,7 +33,7 @@ class Told:
     """Spans and events so far."""
 
     def __init__(self) -> None:
-        self._spans, self._events = InMemorySpanExporter(), InMemoryLogRecordExporter()
+        self._spans, self._events = InMemorySpanExporter(), InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]
         self.tracing, self.logging = TracerProvider(), LoggerProvider()
         self.tracing.add_span_processor(SimpleSpanProcessor(self._spans))
         self.logging.add_log_record_processor(SimpleLogRecordProcessor(self._events))

@@ -3,17 +3,19 @@
 import inspect
 import math
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
-from nyx_learning import AsyncNyxClient, BanditSpec, NyxClient, Outcome
+from nyx_learning import AsyncNyxClient, BanditSpec, LearningEngine, NyxClient, Outcome
 from nyx_learning.errors import DatabaseUnavailable, DecisionConflict, InputInvalid, RewardConflict
-from nyx_learning.service.client import asynchronous, blocking
+from nyx_learning.features.monitors import PerformanceMetrics
+from nyx_learning.service.client import ServedReceipt, asking, asking_blocking, asynchronous, blocking
 
 URL = "http://localhost"
 
@@ -41,8 +43,54 @@ async def test_the_client_has_the_engine_s_calls(
         assert corrected.reward == 0.1
         assert len(await client.beliefs(contexts(0))) == len(spec.arms.units)
         assert (await client.rewards("wf/1"))["state"] == "corrected"
+        explained = await client.explain(decision)
+        assert explained["arm_id"] == decision.arm_id
         assert (await client.retract(decision)).state == "retracted"
         assert (await client.health())["ok"]
+
+
+async def test_the_client_asks_and_orders_as_the_engine_does(
+    applications: Callable[..., Awaitable[FastAPI]],
+    spec: BanditSpec,
+    contexts: Callable[[int], dict[str, Any]],
+) -> None:
+    transport = httpx.ASGITransport(await applications())
+    async with AsyncNyxClient(URL, spec.name, transport=transport, patience_s=60) as client:
+        await client.create_bandit(spec)
+        asked = [{"context": contexts(i), "decision_id": f"b{i}"} for i in range(3)]
+        decisions = await client.select_arms(asked)
+        assert [decision.decision_id for decision in decisions] == ["b0", "b1", "b2"]
+        outcome = Outcome(success=True, duration_s=3.0)
+        told = await client.update_rewards(
+            [{"decision_id": "b0", "outcome": outcome}, {"decision_id": "none", "reward": 1.0}]
+        )
+        assert isinstance(told[0], ServedReceipt)
+        assert isinstance(told[1], Mapping)
+        judged = {"nyx.decision.id": "b1", "gen_ai.evaluation.name": "success"}
+        (receipt,) = await client.report_evaluations([{**judged, "gen_ai.evaluation.score.value": 1}])
+        assert isinstance(receipt, ServedReceipt)
+        assert receipt.applied
+        pinned = await client.override("pin", "direct", reason="an outage")
+        assert await client.overrides() == [pinned]
+        assert (pinned.author, pinned.arms) == ("local", ("direct",))
+        assert await client.revoke(pinned.seq, reason="over") == pinned
+        assert (await client.predict_workflow_performance(contexts(0), "direct")).strategy == "direct"
+        metrics = PerformanceMetrics(duration_s=1.0)
+        assert not (await client.should_adapt_workflow(metrics, decision="b2")).should_adapt
+        assert (await client.record_execution("agent", {"success": True}, metrics))["applied"]
+        assert (await client.recommend_strategy(contexts(0)))["reasons"]
+        assert (await client.optimize_parameters({"workers": 4}, strategy="parallel", max_step=1))["reasons"]
+        assert len(await client.analyze_performance_trends(metrics=["cost", "reward"])) == 2
+        assert (await client.analyze_strategy_patterns())["executions"] == 2
+        assert (await client.analyze_agent_performance_by_type("coder"))["n"] == 0
+        assert (await client.detect_failure_patterns())["with_errors"] == 0
+        assert (await client.identify_optimization_opportunities())["opportunities"] == []
+        assert (await client.report())["rewards"] == 2
+        assert (await client.anomalies(), await client.budgets(), await client.monitoring()) == ([], [], None)
+        with pytest.raises(InputInvalid):
+            await client.reserve("b2", cost=1.0)
+        with pytest.raises(InputInvalid):
+            await client.settle("b2", cost=1.0)
 
 
 def _answering(*answers: httpx.Response | Exception) -> tuple[httpx.MockTransport, list[httpx.Request]]:
@@ -131,8 +179,9 @@ def test_a_key_is_sent_and_shown_nowhere() -> None:
     assert asked[0].headers["authorization"] == "Bearer nyx_1_secret"
 
 
-def test_the_two_clients_differ_in_nothing_but_waiting() -> None:
-    waiting = Path(inspect.getfile(asynchronous)).read_text(encoding="utf-8")
+@pytest.mark.parametrize(("one", "other"), [(asynchronous, blocking), (asking, asking_blocking)])
+def test_the_two_clients_differ_in_nothing_but_waiting(one: ModuleType, other: ModuleType) -> None:
+    waiting = Path(inspect.getfile(one)).read_text(encoding="utf-8")
     for ours, theirs in (
         ("async def ", "def "),
         ("await ", ""),
@@ -144,12 +193,61 @@ def test_the_two_clients_differ_in_nothing_but_waiting() -> None:
         ("AsyncBaseTransport", "BaseTransport"),
         ("AsyncClient", "Client"),
         ("AsyncNyxClient", "NyxClient"),
+        ("AsyncQuestions", "Questions"),
+        ("from .asking import", "from .asking_blocking import"),
         ("asynchronous", "blocking"),
     ):
         waiting = waiting.replace(ours, theirs)
-    plain = Path(inspect.getfile(blocking)).read_text(encoding="utf-8")
+    plain = Path(inspect.getfile(other)).read_text(encoding="utf-8")
     assert _body(waiting) == _body(plain)
 
 
 def _body(text: str) -> str:
-    return re.sub(r"\s+", " ", text.split("import time as clock", 1)[1])
+    """The code behind the module's docstring, without its line breaks: names differ in length."""
+    return re.sub(r"[\s()]+|,(?=\s*\))", "", text.split("from __future__ import annotations", 1)[1])
+
+
+ASKED = {
+    "analyze_agent_performance_by_type",
+    "analyze_performance_trends",
+    "analyze_strategy_patterns",
+    "anomalies",
+    "beliefs",
+    "budgets",
+    "close",
+    "detect_failure_patterns",
+    "explain",
+    "health",
+    "identify_optimization_opportunities",
+    "monitoring",
+    "optimize_parameters",
+    "override",
+    "overrides",
+    "predict_workflow_performance",
+    "recommend_strategy",
+    "record_execution",
+    "report",
+    "reserve",
+    "retract",
+    "revoke",
+    "rewards",
+    "select_arm",
+    "select_arms",
+    "settle",
+    "should_adapt_workflow",
+    "update_reward",
+    "update_rewards",
+}
+
+
+def test_the_clients_have_the_engine_s_calls() -> None:
+    def calls(kind: type) -> dict[str, inspect.Signature]:
+        named = inspect.getmembers(kind, inspect.isfunction)
+        return {name: inspect.signature(call) for name, call in named if not name.startswith("_")}
+
+    engine, client = calls(LearningEngine), calls(AsyncNyxClient)
+    assert set(engine) & set(client) >= ASKED
+    assert set(client) - set(engine) == {"create_bandit", "report_evaluations"}
+    for name in set(engine) & set(client):
+        extra = set(client[name].parameters) - set(engine[name].parameters) - {"requests", "limits"}
+        assert not extra, (name, extra)

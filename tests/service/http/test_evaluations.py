@@ -65,9 +65,14 @@ def test_an_event_that_says_nothing_usable_is_refused(event: dict[str, Any]) -> 
 
 
 def test_fields_and_scales_that_cannot_be_meant_are_refused() -> None:
-    for wrong in ({"fields": {"R": "cost"}}, {"scales": {"R": (1.0, 1.0)}}, {"scales": {"R": (0.0, 1e999)}}):
+    odd: tuple[dict[str, Any], ...] = (
+        {"fields": {"R": "cost"}},
+        {"scales": {"R": (1.0, 1.0)}},
+        {"scales": {"R": (0.0, 1e999)}},
+    )
+    for wrong in odd:
         with pytest.raises(InputInvalid):
-            reports_of_evaluations([], **wrong)  # type: ignore[arg-type]
+            reports_of_evaluations([], **wrong)
 
 
 async def test_evaluations_are_learned_from_once(
@@ -89,9 +94,10 @@ async def test_evaluations_are_learned_from_once(
     other = {**batch, "evaluations": [_event("Judge", 5)]}
     told = (await client.post(f"{PATH}/evaluations", json=other)).json()
     assert told["receipts"][0]["error"]["code"] == "reward_conflict"
-    for wrong in (
+    odd: tuple[dict[str, Any], ...] = (
         {"evaluations": []},
         {**batch, "scales": {"Judge": [1]}},
         {**batch, "fields": {"Judge": "<b>"}},
-    ):
+    )
+    for wrong in odd:
         assert (await client.post(f"{PATH}/evaluations", json=wrong)).status_code == 422

@@ -116,7 +116,13 @@ async def test_executions_are_stored_once_and_are_their_decision_s_outcome(
     assert (await client.post(f"{PATH}/executions", json=other)).status_code == 409
     alone = {"agent_id": "<b>'; --", "result": {"success": True}, "execution_id": "e"}
     assert (await client.post(f"{PATH}/executions", json=alone)).json()["decision_id"] is None
-    for wrong in ({"agent_id": "\x00"}, {"result": {}}, {"result": {"success": 1}}, {"metrics": {"luck": 1}}):
+    odd: tuple[dict[str, Any], ...] = (
+        {"agent_id": "\x00"},
+        {"result": {}},
+        {"result": {"success": 1}},
+        {"metrics": {"luck": 1}},
+    )
+    for wrong in odd:
         assert (await client.post(f"{PATH}/executions", json={**alone, **wrong})).status_code == 422, wrong
     unknown = await client.post(f"{PATH}/executions", json={**report, "decision_id": "none"})
     assert unknown.status_code == 404
