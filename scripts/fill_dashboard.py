@@ -56,8 +56,8 @@ SPEC = BanditSpec(
     bucket_rows=64,
     monitors=Monitors(),
     guardrails=Guardrails(
-        breaker=Breaker(window=10, failures=8, cooldown_s=1800.0),
-        budgets=(Budget("dear", metric="cost", limit=400.0, window_s=86_400.0),),
+        breaker=Breaker(window=10, failures=9, cooldown_s=1800.0),
+        budgets=(Budget("dear", metric="cost", limit=1500.0, window_s=86_400.0),),
     ),
 )
 _GOOD = {
@@ -113,7 +113,18 @@ async def fill(engine: LearningEngine, rounds: int = 60, seed: int = 7, batch: i
                 await engine.update_rewards(late)
                 now[0] -= 6 * 3600.0
             made += batch
+            if i % 5 == 4:
+                await _watched(engine)
     return made
+
+
+async def _watched(engine: LearningEngine) -> None:
+    """Let the monitors see what there is, so that what they find stands where it happened."""
+    for _ in range(100):
+        status = await engine.monitoring()
+        if status is None or status.lag_rows == 0:
+            return
+        await asyncio.sleep(0.1)
 
 
 def _context(random: Random) -> dict[str, str | float]:

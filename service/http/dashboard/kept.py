@@ -68,7 +68,7 @@ class Kept:
         entry = self._entries.setdefault(key, _Entry())
         self._entries.move_to_end(key)
         self._forget()
-        old = clock.monotonic() - entry.asked > fresh_s or entry.stamp != stamp
+        old = clock.monotonic() - entry.asked > fresh_s or entry.stamp != stamp or entry.task is not None
         while old and not self._closed:
             joined = entry.task is not None and entry.stamp != stamp
             if entry.task is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -134,11 +135,12 @@ async def _health(visit: Visit) -> Response:
 async def _patterns(visit: Visit) -> Response:
     engine = await visit.engine()
     read = visit.reading
-    frame, failures = await together(
+    frame, failures, opportunities = await together(
         frame_of(visit, engine, "patterns"),
         read.analysis(engine, "failures", engine.detect_failure_patterns),
+        read.analysis(engine, "opportunities", engine.identify_optimization_opportunities),
     )
-    return visit.shown("patterns.html", **frame, failures=failures)
+    return visit.shown("patterns.html", **frame, failures=failures, opportunities=opportunities)
 
 
 async def _decisions(visit: Visit) -> Response:
@@ -156,8 +158,11 @@ async def _decision(visit: Visit) -> Response:
     except DecisionUnknown as error:
         waiting = await visit.reading.waiting(engine)
         return visit.shown("decisions.html", 404, **frame, waiting=waiting, sought=sought, error=error)
-    reward = await engine.rewards(sought)
-    return visit.shown("decision.html", **frame, decision=found, reward=reward, sought=sought)
+    reward, why = await together(
+        engine.rewards(sought),
+        visit.reading.analysis(engine, f"explain {sought}", partial(engine.explain, sought)),
+    )
+    return visit.shown("decision.html", **frame, decision=found, reward=reward, why=why, sought=sought)
 
 
 def _checked(sought: str) -> str:

@@ -81,6 +81,7 @@ class Reading:
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool, self._kept = pool, Kept()
+        self._turn = asyncio.Lock()
 
     async def close(self) -> None:
         """End what is still being asked."""
@@ -161,9 +162,17 @@ class Reading:
     async def analysis(
         self, engine: LearningEngine, name: str, ask: Callable[[], Awaitable[Any]]
     ) -> Answer[Any]:
-        """An analysis of the log, at most a minute old; the page does not wait long for it."""
+        """An analysis of the log, at most a minute old; the page does not wait long for it.
+
+        One at a time in this process: each reads many rows, and decisions share the processor with it.
+        """
+
+        async def asked() -> Any:
+            async with self._turn:
+                return await ask()
+
         key = (engine.spec.name, engine.spec.spec_hash, name)
-        return await self._kept.get(key, ask, fresh_s=_DEAR_S, wait_s=_DEAR_WAIT_S)
+        return await self._kept.get(key, asked, fresh_s=_DEAR_S, wait_s=_DEAR_WAIT_S)
 
     async def _cheap(
         self,

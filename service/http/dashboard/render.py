@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import jinja2
+from markupsafe import Markup, escape
 from starlette.responses import Response
 
 from ....bandit import Stage
@@ -19,7 +20,7 @@ from ....bandit.choice import TOTAL
 from .estimates import Estimate
 from .svg import meter, whisker
 
-__all__ = ["ASSETS", "HEADERS", "asset_bytes", "asset_url", "link", "page", "stamp"]
+__all__ = ["ASSETS", "HEADERS", "asset_bytes", "asset_url", "link", "page", "short_stamp", "stamp"]
 
 ASSETS: Mapping[str, str] = {
     "dashboard.css": "text/css; charset=utf-8",
@@ -77,6 +78,18 @@ def stamp(time: float | None) -> str:
     """A moment in UTC, for people; ``unknown`` without one."""
     told = _moment(time)
     return "unknown" if told is None else told.strftime("%d %b %Y, %H:%M:%S UTC")
+
+
+def short_stamp(time: float) -> str:
+    """A moment in UTC for narrow places: day and minute."""
+    told = _moment(time)
+    return "unknown" if told is None else told.strftime("%d %b, %H:%M")
+
+
+def _broken(text: str) -> Markup:
+    """An arm's id that may be broken between its parts, and nowhere else."""
+    told = escape(text)
+    return Markup(told.replace("(", Markup("<wbr>(")).replace(",", Markup(",<wbr>")))  # noqa: S704 - escaped
 
 
 def _moment(time: float | None) -> datetime | None:
@@ -154,6 +167,7 @@ def _environment() -> jinja2.Environment:
         "number": _number,
         "interval": _interval,
         "span": _span,
+        "broken": _broken,
     }
     made.filters.update(filters)
     made.globals.update(

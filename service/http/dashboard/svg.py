@@ -15,7 +15,7 @@ __all__ = ["Mark", "Point", "meter", "over_time", "timeline", "whisker"]
 
 _TOP, _BOTTOM = 14.0, 26.0
 _HEIGHT = 190.0
-_LANE = 34.0
+_LANE = 40.0
 _WIDE = 1000.0
 
 
@@ -54,10 +54,11 @@ def over_time(
         return _TOP + _HEIGHT * (most - value) / ((most - least) or 1.0)
 
     parts: list[Markup] = []
+    labels: list[Markup] = []
     for tick in ticks:
         y = up(tick)
         parts.append(Markup('<line class="grid" x1="0" x2="100%" y1="{0}" y2="{0}"/>').format(f"{y:.1f}"))
-        parts.append(_text("0", y - 4.0, f"{tick:.4g}", "tick", "start"))
+        labels.append(_text("0", y - 4.0, f"{tick:.4g}", "tick", "start"))
     across = [(_WIDE * p.x, p) for p in points]
     around = [f"{x:.1f},{up(p.high) - _TOP:.1f}" for x, p in across]
     around += [f"{x:.1f},{up(p.low) - _TOP:.1f}" for x, p in reversed(across)]
@@ -82,8 +83,8 @@ def over_time(
         )
     )
     bottom = _TOP + _HEIGHT + 18.0
-    parts += [_text("0", bottom, ends[0], "tick", "start"), _text("100%", bottom, ends[1], "tick", "end")]
-    return _svg(name, title, told, _TOP + _HEIGHT + _BOTTOM, parts)
+    labels += [_text("0", bottom, ends[0], "tick", "start"), _text("100%", bottom, ends[1], "tick", "end")]
+    return _svg(name, title, told, _TOP + _HEIGHT + _BOTTOM, [*parts, *labels])
 
 
 def timeline(
@@ -92,14 +93,14 @@ def timeline(
     """What happened when, a lane for each kind."""
     parts: list[Markup] = []
     for i, lane in enumerate(lanes):
-        y = _LANE * i + 27.0
+        y = _LANE * i + 30.0
         parts.append(Markup('<line class="grid" x1="0" x2="100%" y1="{0}" y2="{0}"/>').format(f"{y:.1f}"))
-        parts.append(_text("0", y - 9.0, lane, "tick", "start"))
+        parts.append(_text("0", y - 11.0, lane, "tick", "start"))
     # Half a symbol of room at both ends.
     parts += [
         Markup(
             '<circle class="event {0}" cx="{1:.2f}%" cy="{2:.1f}" r="5.5"><title>{3}</title></circle>'
-        ).format(mark.kind, 1.0 + 98.0 * mark.x, _LANE * mark.lane + 27.0, mark.text)
+        ).format(mark.kind, 1.0 + 98.0 * mark.x, _LANE * mark.lane + 30.0, mark.text)
         for mark in marks
     ]
     bottom = _LANE * len(lanes) + 18.0

@@ -16,7 +16,7 @@ from ....persistence.dashboard import Stretch
 from .choices import ChoiceMap
 from .estimates import Estimate, mean_of, share_of
 from .reading import Arms
-from .render import stamp
+from .render import short_stamp
 from .svg import Mark, Point, over_time, timeline
 
 __all__ = [
@@ -105,16 +105,15 @@ def _curve(
         f"{first[1].value:.3f} in the first, {last[1].value:.3f} in the last."
     )
     ends = (
-        stamp_short(first[0].first_at, first[0].first_seq),
-        stamp_short(last[0].last_at, last[0].last_seq),
+        _end(first[0].first_at, first[0].first_seq),
+        _end(last[0].last_at, last[0].last_seq),
     )
     return Curve(over_time(name, f"{title} over time", told, points, ends, tone), rows[::-1], last[1], whole)
 
 
-def stamp_short(at: float | None, seq: int) -> str:
+def _end(at: float | None, seq: int) -> str:
     """A time, or the number of a row where nobody told one."""
-    told = stamp(at)
-    return f"row {seq:,}" if told == "unknown" else told[:-7] + told[-4:]
+    return f"row {seq:,}" if at is None else short_stamp(at)
 
 
 def arm_lines(spec: BanditSpec, arms: Arms | None, choices: ChoiceMap | None) -> tuple[list[ArmLine], int]:
@@ -191,7 +190,7 @@ def events_plot(lines: Sequence[EventLine]) -> Markup | None:
         for place, line in zip(places, lines, strict=True)
     ]
     first, last = lines[-1], lines[0]
-    ends = (stamp_short(first.at, first.seq), stamp_short(last.at, last.seq))
+    ends = (_end(first.at, first.seq), _end(last.at, last.seq))
     told = f"{len(lines)} events in {len(lanes)} lanes: {', '.join(lanes)}. The table below lists them."
     return timeline("events", "Drift, anomalies and guardrails over time", told, lanes, marks, ends)
 

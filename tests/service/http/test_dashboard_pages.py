@@ -1,5 +1,6 @@
 """The dashboard's pages: what they show of a bandit, of an empty one, and of names that are not honest."""
 
+import asyncio
 import re
 from html import unescape
 from html.parser import HTMLParser
@@ -7,7 +8,6 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
-import pytest
 
 from nyx_learning import BanditSpec, Categorical, ContextSchema, Outcome, PolicySpec, Strategy
 from nyx_learning.bandit.guardrails import Breaker, Budget, Guardrails
@@ -47,6 +47,16 @@ def shown(html: str) -> str:
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", html))).strip()
 
 
+async def finished(client: httpx.AsyncClient, path: str, **query: str) -> str:
+    """What a page shows when its analyses are there."""
+    for _ in range(600):
+        html = await page(client, path, **query)
+        if "data-pending" not in html:
+            return shown(html)
+        await asyncio.sleep(0.05)
+    raise AssertionError("the analysis never ended")
+
+
 async def test_a_new_bandit_says_what_to_do_first(client: httpx.AsyncClient) -> None:
     text = shown(await page(client, "/ui/bandit", bandit="orchestration"))
     assert "Nothing has been decided yet" in text
@@ -55,23 +65,61 @@ async def test_a_new_bandit_says_what_to_do_first(client: httpx.AsyncClient) -> 
         "health": "Nobody has ordered anything",
         "decisions": "Nothing has been decided yet",
         "guardrails": "None: the learner chooses by itself.",
-        "patterns": "0 of 0 executions met errors",
     }.items():
         assert empty in shown(await page(client, f"/ui/{view}", bandit="orchestration")), view
+    text = await finished(client, "/ui/patterns", bandit="orchestration")
+    assert "0 of 0 executions met errors" in text
+    await forbids_what_it_does_not_need(client)
+    await keeps_files_under_addresses_that_change(client)
 
 
-async def test_the_list_names_every_bandit_with_its_figures(client: httpx.AsyncClient) -> None:
-    await told(client, "orchestration")
-    text = shown(await page(client, "/"))
-    assert "orchestration learning Decisions 40 Mean reward, newest 36" in text
+async def forbids_what_it_does_not_need(client: httpx.AsyncClient) -> None:
+    for path in ("/", "/ui/bandit?bandit=orchestration", "/ui/login", "/ui/bandit?bandit=no"):
+        headers = (await client.get(path)).headers
+        policy = headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; style-src 'self'; script-src 'self';")
+        assert "unsafe" not in policy
+        assert "frame-ancestors 'none'" in policy
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["cache-control"] == "no-store"
+
+
+async def keeps_files_under_addresses_that_change(client: httpx.AsyncClient) -> None:
+    found = re.findall(r'"(/ui/static/[^"]+\?v=[0-9a-f]{12})"', await page(client, "/"))
+    assert len(found) == 3
+    for address in found:
+        answer = await client.get(address)
+        assert answer.status_code == 200
+        assert "immutable" in answer.headers["cache-control"]
+    assert (await client.get("/ui/static/base.html")).status_code == 404
+    assert (await client.get("/ui/static/..%2f..%2fapp.py")).status_code == 404
 
 
 async def test_an_empty_database_says_how_to_begin(serve: Serve) -> None:
     assert "There is no bandit yet" in shown(await page(await serve(), "/"))
 
 
-async def test_the_overview_shows_what_was_learned(client: httpx.AsyncClient) -> None:
+async def test_the_pages_show_what_was_learned(client: httpx.AsyncClient) -> None:
     await told(client, "orchestration")
+    text = shown(await page(client, "/"))
+    assert "orchestration learning Decisions 40 Mean reward, newest 36" in text
+    await shows_rewards_and_choices(client)
+    text = shown(await page(client, "/ui/health", bandit="orchestration"))
+    assert "final 36" in text
+    assert "pending 4" in text
+    assert "Waiting longest" in text
+    assert "What it is told reaches the log" in text
+    text = await finished(client, "/ui/patterns", bandit="orchestration")
+    assert "12 of 36 executions met errors" in text
+    assert re.search(r"\d+ of 36 executions can be judged", text)
+    await finds_a_decision_by_its_id(client)
+    for view in VIEWS:
+        text = shown(await page(client, f"/ui/{view}", 404, bandit="<b>no"))
+        assert "there is no such bandit (bandit_unknown) Expected" in text
+
+
+async def shows_rewards_and_choices(client: httpx.AsyncClient) -> None:
     html = await page(client, "/ui/bandit", bandit="orchestration")
     text = shown(html)
     assert "Decisions 40 stored" in text
@@ -84,36 +132,17 @@ async def test_the_overview_shows_what_was_learned(client: httpx.AsyncClient) ->
     assert len(shares) == 8  # two kinds of context, four arms
 
 
-async def test_health_shows_where_rewards_stand(client: httpx.AsyncClient) -> None:
-    await told(client, "orchestration")
-    text = shown(await page(client, "/ui/health", bandit="orchestration"))
-    assert "final 36" in text
-    assert "pending 4" in text
-    assert "Waiting longest" in text
-    assert "What it is told reaches the log" in text
-
-
-async def test_failures_are_read_from_the_log(client: httpx.AsyncClient) -> None:
-    await told(client, "orchestration")
-    text = shown(await page(client, "/ui/patterns", bandit="orchestration"))
-    assert "12 of 36 executions met errors" in text
-
-
-async def test_a_decision_is_found_by_its_id_and_explained(client: httpx.AsyncClient) -> None:
-    await told(client, "orchestration")
+async def finds_a_decision_by_its_id(client: httpx.AsyncClient) -> None:
     text = shown(await page(client, "/ui/decision", bandit="orchestration", id=" wf-1 "))
     assert "Decision wf-1" in text
     assert "task text" in text
     assert re.search(r"chosen with probability \d", text)
+    text = await finished(client, "/ui/decision", bandit="orchestration", id="wf-1")
+    assert "Expected reward (" in text
+    assert "chosen" in text
     missing = await page(client, "/ui/decision", 404, bandit="orchestration", id="wf-900")
     assert 'role="alert"' in missing
     assert 'value="wf-900"' in missing
-
-
-async def test_an_unknown_bandit_is_a_page_in_four_parts(client: httpx.AsyncClient) -> None:
-    for view in VIEWS:
-        text = shown(await page(client, f"/ui/{view}", 404, bandit="<b>no"))
-        assert "there is no such bandit (bandit_unknown) Expected" in text
 
 
 async def test_events_breakers_and_budgets_are_shown(serve: Serve) -> None:
@@ -192,33 +221,3 @@ async def test_no_text_becomes_markup(serve: Serve) -> None:
         assert found.scripts == [found.scripts[0]]  # the one file
         assert "alert(1)" in html  # it is there, as text
         assert "{{ 7*7 }}" in unescape(html)
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("content-security-policy", "default-src 'none'; style-src 'self'; script-src 'self'"),
-        ("x-frame-options", "DENY"),
-        ("x-content-type-options", "nosniff"),
-        ("cache-control", "no-store"),
-    ],
-)
-async def test_every_page_forbids_what_it_does_not_need(
-    client: httpx.AsyncClient, name: str, value: str
-) -> None:
-    for path in ("/", "/ui/bandit?bandit=orchestration", "/ui/login", "/ui/bandit?bandit=no"):
-        found = (await client.get(path)).headers[name]
-        assert found.startswith(value)
-        assert "unsafe" not in found
-
-
-async def test_files_have_addresses_that_change_with_them(client: httpx.AsyncClient) -> None:
-    html = await page(client, "/")
-    found = re.findall(r'"(/ui/static/[^"]+\?v=[0-9a-f]{12})"', html)
-    assert len(found) == 3
-    for address in found:
-        answer = await client.get(address)
-        assert answer.status_code == 200
-        assert "immutable" in answer.headers["cache-control"]
-    assert (await client.get("/ui/static/base.html")).status_code == 404
-    assert (await client.get("/ui/static/..%2f..%2fapp.py")).status_code == 404
