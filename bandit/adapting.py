@@ -91,6 +91,7 @@ class AdaptationRecommendation:
     enough_evidence : False: too little is known, and the action is ``continue``.
     executions : how many were learned from.
     reasons : in words.
+    time_cost : of one second, by which the values were priced; None where nothing is known.
     """
 
     action: Action
@@ -101,6 +102,7 @@ class AdaptationRecommendation:
     enough_evidence: bool
     executions: int
     reasons: tuple[str, ...]
+    time_cost: float | None = None
 
     @property
     def should_adapt(self) -> bool:
@@ -204,6 +206,7 @@ def should_adapt_workflow(
         True,
         known.executions,
         reasons,
+        time_cost,
     )
 
 

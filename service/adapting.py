@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 
-from ..bandit import BanditSpec
+from ..bandit import BanditSpec, Decision
 from ..bandit.adapting import AdaptationRecommendation, AdaptationStakes, should_adapt_workflow
 from ..bandit.lifetimes import Lifetimes
 from ..bandit.logged_lifetimes import LoggedLifetimes
 from ..errors import DatabaseUnavailable
-from ..features import Value
 from ..features.monitors.performance import PerformanceMetrics
 from ..persistence.database import reaching
 from ..persistence.store import Store
+from .advice_log import AdviceLog
 from .windowed import Windowed
 
 __all__ = ["Adapting"]
@@ -29,21 +29,21 @@ class Adapting:
         self._spec = spec
         self._window = Windowed(store, partial(LoggedLifetimes, spec))
         self._turn = asyncio.Lock()
+        self.advice = AdviceLog(store.pool, spec.name)
 
     async def advise(
         self,
         current: PerformanceMetrics,
         expected: PerformanceMetrics | None,
         *,
-        arm_id: str,
-        context: Mapping[str, Value],
+        decision: Decision,
         stakes: AdaptationStakes | None,
         limit_s: float | None,
         retries: bool,
         alternatives: Sequence[str],
     ) -> AdaptationRecommendation:
         """``LearningEngine.should_adapt_workflow``."""
-        for name in (arm_id, *alternatives):
+        for name in (decision.arm_id, *alternatives):
             self._spec.arms.locate(name)
 
         def told(known: LoggedLifetimes, lifetimes: Lifetimes) -> AdaptationRecommendation:
@@ -51,8 +51,8 @@ class Adapting:
                 current,
                 expected,
                 known=lifetimes,
-                arm_id=arm_id,
-                cell=known.cell(context),
+                arm_id=decision.arm_id,
+                cell=known.cell(decision.context),
                 stakes=stakes,
                 limit_s=limit_s,
                 retries=retries,
@@ -69,7 +69,9 @@ class Adapting:
                 except DatabaseUnavailable:
                     if not known.seq:
                         raise
-                return told(known, known.lifetimes)
+                found = told(known, known.lifetimes)
             except asyncio.CancelledError:
                 self._window.known = None  # a thread may still be at work on it
                 raise
+        self.advice.keep(decision.decision_id, float(current.duration_s or 0.0), found, stakes)
+        return found

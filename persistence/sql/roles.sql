@@ -35,6 +35,7 @@ BEGIN
                      ('monitoring', 'INSERT, UPDATE'),
                      ('budget', 'INSERT, UPDATE'),
                      ('execution', 'INSERT'),
+                     ('advice', 'INSERT'),
                      ('reservation', 'INSERT, UPDATE (used)'),
                      ('pattern_snapshot', 'INSERT, DELETE')) AS g (name, rights)
         JOIN pg_tables t ON t.schemaname = 'nyx' AND t.tablename = g.name

@@ -58,6 +58,8 @@ class OpenParts:
     async def _close(self) -> None:
         if self._recording is not None:
             await self._recording.finish()
+        if not self._parts.availability.impaired:
+            await self._adapting.advice.close()
         await self._parts.close()
 
     def _check_open(self) -> None:

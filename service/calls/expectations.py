@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...bandit.adapting import AdaptationRecommendation, AdaptationStakes
+from ...bandit.advice_record import AdaptationRecord
 from ...bandit.decision import Decision
 from ...bandit.prediction import PerformancePrediction, WorkflowInput
+from ...errors import InputInvalid, shown
 from ...features.monitors import Anomaly, BaselineMetrics, PerformanceMetrics, detect_performance_anomalies
 from ...persistence.database import reaching
 from ..anomalies import FoundAnomaly, list_anomalies, performance_baseline
@@ -59,8 +61,8 @@ class ExpectationCalls(OpenParts):
         """Say whether a running execution is worth waiting for: continue, extend, retry, switch or abort.
 
         Learned from the same rows as ``predict_workflow_performance``: how long the executions of each arm
-        ran in such contexts until they succeeded or failed. It is advice: nothing is stored, and what the
-        execution then reports is learned from. See ``docs/how-to/adapt-mid-run.md``.
+        ran in such contexts until they succeeded or failed. The advice is kept, behind the answer, and judged
+        by what the execution then reports: ``adaptation_record``. See ``docs/how-to/adapt-mid-run.md``.
 
         Parameters
         ----------
@@ -82,13 +84,37 @@ class ExpectationCalls(OpenParts):
         return await self._adapting.advise(
             current_performance,
             expected_performance,
-            arm_id=decision.arm_id,
-            context=decision.context,
+            decision=decision,
             stakes=stakes,
             limit_s=limit_s,
             retries=retries,
             alternatives=alternatives,
         )
+
+    async def adaptation_record(self, time_window: float | None = None) -> AdaptationRecord:
+        """What advice on running executions promised, and what came, for each action; changes nothing.
+
+        ``AdaptationRecord.stakes`` makes of it stakes that have learned: pass them with the next question.
+
+        Parameters
+        ----------
+        time_window : seconds back from now; None: all. At most the newest 50,000 pieces of advice are read.
+
+        Raises
+        ------
+        InputInvalid : a window that is no number of seconds above 0; nothing is read.
+        """
+        self._check_open()
+        if time_window is not None and (
+            isinstance(time_window, bool) or not isinstance(time_window, (int, float)) or not time_window > 0
+        ):
+            raise InputInvalid(
+                "the time window cannot be used",
+                expected="a number of seconds above 0, or None for all",
+                found=shown(time_window),
+                fix="for example time_window=86_400.0, a day",
+            )
+        return await self._adapting.advice.record(time_window)
 
     async def analyze_performance_trends(
         self,

@@ -78,3 +78,26 @@ async def test_bad_questions_are_refused_without_reading_the_log(
     await engine.close()
     with pytest.raises(DatabaseUnavailable):
         await engine.should_adapt_workflow(asked, decision=decision)
+
+
+async def test_advice_is_kept_and_judged_by_what_came(open_engine: Any, spec: BanditSpec) -> None:
+    engine = await open_engine(spec)
+    await worked(engine, range(120))
+    assert (await engine.adaptation_record()).advised == 0
+    decision = await engine.select_arm({"task": "code", "size": 4.0}, "running")
+    for seconds in (5.0, 5.0, 30.0):  # the same question again is the same advice
+        told = await engine.should_adapt_workflow(
+            PerformanceMetrics(duration_s=seconds), decision=decision, stakes=STAKES, retries=False
+        )
+    assert told.action == "abort"
+    await engine.update_reward(decision, Outcome(success=True, duration_s=50.0))
+    found = await engine.adaptation_record(3600.0)
+    assert (found.advised, [one.action for one in found.actions]) == (2, ["continue", "abort"])
+    waited, stopped = found.actions
+    assert waited.realised == pytest.approx(1.0 - 0.005 * 45.0)
+    assert stopped.ignored_gain == pytest.approx(0.0 - (1.0 - 0.005 * 20.0))
+    again = await open_engine(spec)
+    assert await again.adaptation_record() == found
+    for window in (0.0, -1.0, True, "day"):
+        with pytest.raises(InputInvalid, match="time window"):
+            await engine.adaptation_record(window)

@@ -1,0 +1,53 @@
+"""What was advised about running executions, as rows; and what came of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import asyncpg
+
+from ..canonical import canonical_json
+from .queries import query
+
+__all__ = ["AdviceRow", "advice_and_outcomes", "insert_advice"]
+
+
+class AdviceRow(NamedTuple):
+    """One piece of advice. asked_at : seconds since 1970. document : values and stakes, as plain JSON."""
+
+    decision_id: str
+    elapsed_s: float
+    asked_at: float
+    action: str
+    target_arm: str | None
+    document: dict[str, Any]
+
+
+async def insert_advice(pool: asyncpg.Pool, bandit: str, rows: Sequence[AdviceRow]) -> None:
+    """Insert rows; what is stored already stays. Safe to repeat after a failure."""
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    columns[5] = [canonical_json(row.document) for row in rows]
+    await pool.execute(query("insert_advice"), bandit, *columns)
+
+
+async def advice_and_outcomes(
+    pool: asyncpg.Pool, bandit: str, since: float, most: int
+) -> list[tuple[AdviceRow, dict[str, Any] | None]]:
+    """The newest ``most`` pieces of advice since a time, the oldest first, and their decisions' outcomes."""
+    rows = await pool.fetch(query("advice_and_outcomes"), bandit, since, most)
+    return [
+        (
+            AdviceRow(
+                row["decision_id"],
+                row["elapsed_s"],
+                row["asked_at"],
+                row["action"],
+                row["target_arm"],
+                json.loads(row["document"]),
+            ),
+            None if row["outcome"] is None else json.loads(row["outcome"]),
+        )
+        for row in rows
+    ]
