@@ -202,6 +202,19 @@ def build_server(engine: LearningEngine) -> MCPServer[Any]:
         ]
 
     @tool(_READS)
+    async def recommend_strategy(
+        context: _Context, eligible: _Names = None, exclude: _Names = None
+    ) -> dict[str, Any]:
+        """What is best by now, how sure that is, and why. Decides nothing: to run a task, call select_arm."""
+        found = await engine.recommend_strategy(context, eligible=eligible, exclude=exclude)
+        return _plain(found.to_dict())
+
+    @tool(_READS)
+    async def explain(decision_id: str) -> dict[str, Any]:
+        """Why an arm was chosen: what was known then, the draw, guardrails, what would have changed it."""
+        return _plain((await engine.explain(decision_id)).to_dict())
+
+    @tool(_READS)
     async def predict(
         context: _Context,
         arm: Annotated[str, Field(description="An arm id, or a strategy's name.")],
@@ -221,6 +234,15 @@ def build_server(engine: LearningEngine) -> MCPServer[Any]:
         """Which failures repeat, in which order, and what they go with."""
         found = await engine.detect_failure_patterns(min_occurrences, time_window=time_window_s)
         return _plain(found.to_dict())
+
+    @tool(_READS)
+    async def optimization_opportunities(
+        threshold_improvement: Annotated[
+            float, Field(ge=0, description="Least gain, as a share of the present reward.")
+        ] = 0.15,
+    ) -> dict[str, Any]:
+        """Which changes would have brought more reward, with intervals and evidence."""
+        return _plain((await engine.identify_optimization_opportunities(threshold_improvement)).to_dict())
 
     @tool(_READS)
     async def health() -> dict[str, Any]:

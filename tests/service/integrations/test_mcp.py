@@ -25,9 +25,12 @@ TOOLS = {
     "abandon",
     "beliefs",
     "describe_bandit",
+    "explain",
     "failure_patterns",
     "health",
+    "optimization_opportunities",
     "predict",
+    "recommend_strategy",
     "reward_status",
     "select_arm",
     "strategy_patterns",
@@ -86,6 +89,11 @@ async def test_choose_report_and_ask(engine: LearningEngine) -> None:
         assert (await asked(client, "describe_bandit"))["name"] == engine.spec.name
         assert (await asked(client, "health"))["learning"] is True
         assert "success" in await asked(client, "predict", context=CODE, arm="direct")
+        recommended = await asked(client, "recommend_strategy", context=CODE, exclude=["parallel"])
+        assert recommended["arm_id"] == "direct"
+        assert recommended["reasons"]
+        assert (await asked(client, "explain", decision_id="wf-1"))["arm_id"] == choice["arm_id"]
+        assert await asked(client, "optimization_opportunities")
         assert await asked(client, "strategy_patterns", time_window_s=3600)
         assert await asked(client, "failure_patterns", min_occurrences=2)
     assert await engine.counts() == {"decisions": 2, "rewards": 1, "abandoned": 1}
