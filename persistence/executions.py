@@ -11,7 +11,15 @@ import asyncpg
 from ..canonical import canonical_json, digest
 from .queries import query
 
-__all__ = ["ExecutionRow", "KnownExecution", "insert_executions", "recorded_executions"]
+__all__ = [
+    "ExecutionRow",
+    "KnownExecution",
+    "drop_executions",
+    "insert_executions",
+    "recorded_executions",
+]
+
+_DROPPED_AT_ONCE = 5000
 
 
 class ExecutionRow(NamedTuple):
@@ -69,6 +77,16 @@ async def recorded_executions(pool: asyncpg.Pool, bandit: str, since: float, mos
     """The newest ``most`` executions since a time, the oldest first."""
     rows = await pool.fetch(query("recorded_executions"), bandit, since, most)
     return [_row(row) for row in rows]
+
+
+async def drop_executions(pool: asyncpg.Pool, bandit: str, before: float) -> int:
+    """Delete what was reported before a time, a page a transaction; returns how many."""
+    dropped = 0
+    while True:
+        done = await pool.execute(query("drop_executions"), bandit, before, _DROPPED_AT_ONCE)
+        dropped += (count := int(done.rpartition(" ")[2]))
+        if count < _DROPPED_AT_ONCE:
+            return dropped
 
 
 def _row(row: asyncpg.Record) -> ExecutionRow:

@@ -20,6 +20,7 @@ import asyncpg
 from ..bandit import BanditSpec, Learner
 from ..errors import InputInvalid, shown
 from .base import Base, base_digest, read_base
+from .executions import drop_executions
 from .fold import Fold
 from .guardrails import guardrail_events
 from .queries import Connection, query
@@ -44,7 +45,8 @@ class Retained:
     rows : those of the log that went one by one, not with ``months``; both are upper bounds in a dry run.
     months : partitions that went as a whole. held_by : what keeps the base where it is: ``young`` decisions,
     those ``waiting`` for an outcome, a ``hold``, or the ``end`` of the log. expired : how many decisions were
-    closed before, because their window had passed without an outcome.
+    closed before, because their window had passed without an outcome. executions : that agents reported
+    before.
     """
 
     bandit: str
@@ -57,6 +59,7 @@ class Retained:
     months: tuple[str, ...]
     held_by: str
     expired: int = 0
+    executions: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON."""
@@ -95,7 +98,9 @@ async def retain(
         decisions, rows = await _delete(store, cutoff)
         whole = tuple(months.get(store.bandit, ()))
         decisions += dropped[store.bandit]
-        found.append(replace(plan, dry_run=False, decisions=decisions, rows=rows, months=whole))
+        told = await drop_executions(store.pool, store.bandit, cutoff)
+        done = replace(plan, dry_run=False, decisions=decisions, rows=rows, months=whole, executions=told)
+        found.append(done)
     return found
 
 
@@ -132,8 +137,19 @@ async def _plan(store: Store, cutoff: float, now: float) -> Retained:
         held_by = min((name for name in bounds if bounds[name] is not None), key=lambda name: bounds[name])
         base = max(row["base_seq"], bounds[held_by])
         (counts,) = await connection.fetch(query("count_droppable"), store.bandit, base)
-    before, last = row["base_seq"], row["last_seq"]
-    return Retained(store.bandit, True, before, base, last, counts["decisions"], counts["rows"], (), held_by)
+        told = await connection.fetchval(query("count_executions"), store.bandit, cutoff)
+    return Retained(
+        store.bandit,
+        True,
+        row["base_seq"],
+        base,
+        row["last_seq"],
+        counts["decisions"],
+        counts["rows"],
+        (),
+        held_by,
+        executions=told,
+    )
 
 
 async def _left_behind(store: Store, connection: Connection) -> list[str]:

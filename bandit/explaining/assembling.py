@@ -57,13 +57,18 @@ def explain_decision(learner: Learner, decision: Decision) -> Explanation:
     chosen = next(i for i, candidate in enumerate(known) if candidate.name == decision.arm_id)
     told = _arm_views(learner, phi, decision, views, known, set(range(count) if kept is None else kept))
     others = [i for i, view in enumerate(told) if i != chosen and view.eligible and view.mean is not None]
-    rival = max(others, key=lambda i: (told[i].mean or 0.0, -i)) if others else None
+    others.sort(key=lambda i: (-(told[i].mean or 0.0), i))
+    apart = [i for i in others if known[i].arm.strategy != decision.strategy]
+    rival = next(iter((*apart, *others)), None)
     rival_arm = None if rival is None else known[rival].arm
     effects = feature_effects(learner, context, phi, known[chosen].arm, rival_arm)
     again = learner.choose(
         context, phi, decision.decision_id, allowed, time=decision.time, mode=decision.mode
     )
     order = sorted(range(len(told)), key=lambda i: (i != chosen, -told[i].probability, i))
+    compared = {chosen, *others[:1], *(() if rival is None else (rival,))}
+    rest = [i for i in order if i not in compared][: _SHOWN_ARMS - len(compared)]
+    shown = [i for i in order if i in compared or i in rest]
     found = Explanation(
         bandit=decision.bandit,
         decision_id=decision.decision_id,
@@ -83,8 +88,9 @@ def explain_decision(learner: Learner, decision: Decision) -> Explanation:
         floor=spec.policy.floor,
         coverage=COVERAGE,
         eligible=None if allowed is None else tuple(learner.arms.units[i] for i in allowed),
-        arms=tuple(told[i] for i in order[:_SHOWN_ARMS]),
+        arms=tuple(told[i] for i in shown),
         arms_left_out=max(0, len(told) - _SHOWN_ARMS),
+        runner_up=told[others[0]].arm_id if others else None,
         rival=None if rival is None else told[rival].arm_id,
         average=effects.average,
         remainder=effects.remainder,

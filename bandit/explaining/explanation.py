@@ -138,7 +138,9 @@ class Explanation:
         ``conservative``, ``kill_switch``, ``shadow`` or ``imported``.
     eligible : names of the arms that the caller allowed; None for all.
     arms : the most probable arms first; ``arms_left_out`` further ones are not listed.
-    rival : the arm that the chosen one is compared with: the best of the others by expected reward.
+    runner_up : the best of the other eligible arms by expected reward. rival : the best one of another
+        strategy, else the same: features speak for a strategy against others, since arms of one strategy
+        share what contexts do to it.
     average : expected reward of the chosen arm in the average context; with all effects and ``remainder`` (0
         for linear models) it adds up to the mean.
     floor : share of decisions that is spread evenly over the eligible arms.
@@ -168,6 +170,7 @@ class Explanation:
     eligible: tuple[str, ...] | None
     arms: tuple[ArmView, ...]
     arms_left_out: int
+    runner_up: str | None
     rival: str | None
     average: float | None
     remainder: float

@@ -69,7 +69,7 @@ def _evidence(found: Explanation, chosen: ArmView) -> Iterable[str]:
     if chosen.mean is None:
         return [f"policy '{found.policy}' held no belief about its expected reward"]
     sentences = [f"its expected reward here was {interval_text(chosen)}, from {_count(chosen.rewards)}"]
-    rival = next((view for view in found.arms if view.arm_id == found.rival), None)
+    rival = next((view for view in found.arms if view.arm_id == found.runner_up), None)
     if rival is not None and rival.mean is not None:
         lead = chosen.mean - rival.mean
         word = "above" if lead >= 0 else "below"

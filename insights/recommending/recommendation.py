@@ -51,7 +51,8 @@ class StrategyRecommendation:
     gain, gain_low, gain_high : expected reward above the baseline arm's, with an interval of ``coverage``;
         None without baseline arm or beliefs.
     prediction : success, seconds and cost that executions of the arm let expect; None where nobody asked.
-    features : what the context's values do to its expected reward, the weightiest first.
+    features : what the context's values do to its expected reward, and to its lead over ``rival``, the best
+        arm of another strategy (else the best other one), the weightiest first.
     guardrails : in force. floor : share of exploration. state_seq : last row of the log that was known.
     reasons : in words.
     """
@@ -76,6 +77,7 @@ class StrategyRecommendation:
     gain_low: float | None
     gain_high: float | None
     prediction: PerformancePrediction | None
+    rival: str | None
     features: tuple[FeatureEffect, ...]
     guardrails: tuple[GuardrailView, ...]
     floor: float

@@ -82,6 +82,8 @@ def recommend_strategy(
         _alternative(learner, known[i], judged, i, order[0], shares[i]) for i in order[: 1 + alternatives]
     ]
     first, best = told[0], known[order[0]].arm
+    apart = [i for i in order if known[i].arm.strategy != best.strategy]
+    rival = next((known[i].arm for i in (*apart, *order[1:])), None)
     gain, gain_low, gain_high = _gain(learner, phi, judged, known, order[0])
     found = StrategyRecommendation(
         bandit=learner.spec.name,
@@ -104,9 +106,8 @@ def recommend_strategy(
         gain_low=gain_low,
         gain_high=gain_high,
         prediction=None,
-        features=feature_effects(
-            learner, context, phi, best, known[order[1]].arm if len(order) > 1 else None
-        ).features,
+        rival=None if rival is None else rival.arm_id,
+        features=feature_effects(learner, context, phi, best, rival).features,
         guardrails=rails_in_force(learner, time, rules, {*acted, *guarded}),
         floor=learner.spec.policy.floor,
         reasons=(),

@@ -59,7 +59,8 @@ def _features(found: StrategyRecommendation) -> Iterable[str]:
             value = spelled_value(feature.value)
             speaking.append(f"{feature.feature}={value} speaks {side} it ({weight:+.3f})")
     if speaking:
-        yield f"beside the average context: {', '.join(speaking)}"
+        against = "" if found.rival is None else f", against {found.rival}"
+        yield f"beside the average context{against}: {', '.join(speaking)}"
 
 
 def _patterns(found: StrategyRecommendation, patterns: Sequence[StrategyPattern]) -> Iterable[str]:

@@ -20,3 +20,13 @@ SELECT * FROM (
     LIMIT $3
 ) AS newest
 ORDER BY reported_at, execution_id;
+
+-- name: drop_executions
+-- A page of what agents reported before $2.
+DELETE FROM nyx.execution
+WHERE bandit = $1 AND execution_id IN (SELECT execution_id FROM nyx.execution
+                                       WHERE bandit = $1 AND reported_at < $2
+                                       ORDER BY reported_at LIMIT $3);
+
+-- name: count_executions
+SELECT count(*) FROM nyx.execution WHERE bandit = $1 AND reported_at < $2;

@@ -81,9 +81,10 @@ async def _retain(args: argparse.Namespace, older_than_s: float) -> list[Retaine
 def _text(found: Retained) -> str:
     closed = f"closed {found.expired:,} decisions without an outcome, " if found.expired else ""
     verb = "would drop up to" if found.dry_run else "dropped"
+    agents = f", {found.executions:,} executions of agents" if found.executions else ""
     whole = f" (whole months: {', '.join(found.months)})" if found.months else ""
     return (
-        f"{found.bandit}: {closed}{verb} {found.decisions:,} decisions, {found.rows:,} rows{whole}; "
+        f"{found.bandit}: {closed}{verb} {found.decisions:,} decisions, {found.rows:,} rows{agents}{whole}; "
         f"base at row {found.base_seq:,} of {found.last_seq:,}, was {found.before:,}; "
         f"held by {_HELD[found.held_by]}"
     )

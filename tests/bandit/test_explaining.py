@@ -92,7 +92,9 @@ def test_effects_and_the_average_add_up_to_the_mean(bandit: Bandit) -> None:
         rival = next(view for view in told.arms if view.arm_id == told.rival)
         lead = (told.arms[0].mean or 0.0) - (rival.mean or 0.0)
         others = _average_lead(bandit, told.decision_id)
-        assert others + sum(f.margin or 0.0 for f in told.features) == pytest.approx(lead, abs=1e-9)
+        assert others + sum(f.margin or 0.0 for f in told.features) == pytest.approx(
+            lead, abs=1e-5
+        )  # φ̄ is rounded
 
 
 def _average_lead(bandit: Bandit, name: str) -> float:

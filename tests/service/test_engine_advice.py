@@ -217,27 +217,25 @@ async def test_many_reports_at_once_are_each_kept_once(open_engine: Any, sql: An
     assert await sql("SELECT count(*) FROM nyx.execution") == [(50,)]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "error", "match"),
-    [
-        (("", {"success": True}), InputInvalid, "agent's id"),
-        (("a", {}), OutcomeInvalid, "no result"),
-        (("a", {"success": True, "speed": 1}), OutcomeInvalid, "no result"),
-        (("a", {"success": True, "duration_s": -1.0}), OutcomeInvalid, "duration_s"),
-        (("a", {"success": True, "reward": 1.5}), InputInvalid, "'reward'"),
-        (("a", {"success": True, "parameters": {"x": [1]}}), InputInvalid, "'parameters'"),
-        (("a", {"success": True, "error_codes": ["e" * 100] * 400}), InputInvalid, "too long"),
-        (("a", {"success": True, "cost": 1.0}, {"cost": 2.0}), InputInvalid, "contradict"),
-        (("a", 7), InputInvalid, "result is none"),
-        (("a", {"success": True}, {"speed": 2.0}), InputInvalid, "unknown"),
-    ],
-)
-async def test_bad_reports_are_refused_and_nothing_is_stored(
-    open_engine: Any, sql: Any, arguments: tuple[Any, ...], error: type[Exception], match: str
-) -> None:
+BAD: list[tuple[tuple[Any, ...], type[Exception], str]] = [
+    (("", {"success": True}), InputInvalid, "agent's id"),
+    (("a", {}), OutcomeInvalid, "no result"),
+    (("a", {"success": True, "speed": 1}), OutcomeInvalid, "no result"),
+    (("a", {"success": True, "duration_s": -1.0}), OutcomeInvalid, "duration_s"),
+    (("a", {"success": True, "reward": 1.5}), InputInvalid, "'reward'"),
+    (("a", {"success": True, "parameters": {"x": [1]}}), InputInvalid, "'parameters'"),
+    (("a", {"success": True, "error_codes": ["e" * 100] * 400}), InputInvalid, "too long"),
+    (("a", {"success": True, "cost": 1.0}, {"cost": 2.0}), InputInvalid, "contradict"),
+    (("a", 7), InputInvalid, "result is none"),
+    (("a", {"success": True}, {"speed": 2.0}), InputInvalid, "unknown"),
+]
+
+
+async def test_bad_reports_are_refused_and_nothing_is_stored(open_engine: Any, sql: Any) -> None:
     engine = await open_engine(SPEC)
-    with pytest.raises(error, match=match):
-        await engine.record_execution(*arguments)
+    for arguments, error, match in BAD:
+        with pytest.raises(error, match=match):
+            await engine.record_execution(*arguments)
     assert await sql("SELECT count(*) FROM nyx.execution") == [(0,)]
 
 
@@ -248,3 +246,13 @@ async def test_a_closed_engine_gives_no_advice(open_engine: Any) -> None:
         await engine.recommend_strategy(context(1))
     with pytest.raises(DatabaseUnavailable, match="closed"):
         await engine.record_execution("a", {"success": True})
+
+
+async def test_retention_drops_old_reports_of_agents_too(open_engine: Any, sql: Any) -> None:
+    engine = await open_engine(SPEC)
+    await engine.record_execution("a", ExecutionResult(success=True, time=100.0), execution_id="old")
+    await engine.record_execution("a", ExecutionResult(success=True, time=300.0), execution_id="young")
+    (planned,) = await retain([engine._store], 100.0, now=350.0, dry_run=True)
+    (done,) = await retain([engine._store], 100.0, now=350.0)
+    assert (planned.executions, done.executions) == (1, 1)
+    assert await sql("SELECT execution_id FROM nyx.execution") == [("young",)]
