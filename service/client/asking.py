@@ -195,6 +195,18 @@ class AsyncQuestions(ABC):
             "failures", min_occurrences=min_occurrences, time_window_s=time_window, max_length=max_length
         )
 
+    async def analyze_resource_patterns(
+        self, *, time_window: float | None = None, margin: float = 0.02, min_count: int = 20
+    ) -> _Document:
+        """``LearningEngine.analyze_resource_patterns``, as its answer's ``to_dict()``."""
+        return await self._ask("resources", time_window_s=time_window, margin=margin, min_count=min_count)
+
+    async def analyze_temporal_patterns(
+        self, *, time_window: float | None = None, by: Sequence[str] | None = None, min_count: int = 20
+    ) -> _Document:
+        """``LearningEngine.analyze_temporal_patterns``, as its answer's ``to_dict()``."""
+        return await self._ask("times", time_window_s=time_window, by=by, min_count=min_count)
+
     async def identify_optimization_opportunities(
         self,
         threshold_improvement: float = 0.15,

@@ -193,6 +193,18 @@ class Questions(ABC):
             "failures", min_occurrences=min_occurrences, time_window_s=time_window, max_length=max_length
         )
 
+    def analyze_resource_patterns(
+        self, *, time_window: float | None = None, margin: float = 0.02, min_count: int = 20
+    ) -> _Document:
+        """``LearningEngine.analyze_resource_patterns``, as its answer's ``to_dict()``."""
+        return self._ask("resources", time_window_s=time_window, margin=margin, min_count=min_count)
+
+    def analyze_temporal_patterns(
+        self, *, time_window: float | None = None, by: Sequence[str] | None = None, min_count: int = 20
+    ) -> _Document:
+        """``LearningEngine.analyze_temporal_patterns``, as its answer's ``to_dict()``."""
+        return self._ask("times", time_window_s=time_window, by=by, min_count=min_count)
+
     def identify_optimization_opportunities(
         self,
         threshold_improvement: float = 0.15,

@@ -21,7 +21,7 @@ from .advice_models import (
 )
 from .analyses import analysing
 from .answers import finite, json_answer
-from .bandits import Bandits
+from .bandits import engine_of, only_engine
 from .problems import PROBLEMS
 
 __all__ = ["router"]
@@ -36,8 +36,7 @@ _Names = Annotated[list[str] | None, Query(max_length=50)]
 @router.post("/bandits/{name:path}/recommendation", dependencies=_TURN, response_model=RecommendationAnswer)
 async def recommend(request: Request, name: str, asked: RecommendationRequest) -> Response:
     """Which arm to run in a context, how sure that is, and why. Nothing is drawn, stored or learned."""
-    bandits: Bandits = request.app.state.bandits
-    engine = await bandits.get(name)
+    engine = await engine_of(request, name)
     found = await engine.recommend_strategy(
         asked.context,
         eligible=asked.eligible,
@@ -51,8 +50,7 @@ async def recommend(request: Request, name: str, asked: RecommendationRequest) -
 @router.post("/bandits/{name:path}/parameters", dependencies=_TURN, response_model=ParametersAnswer)
 async def optimize(request: Request, name: str, asked: ParametersRequest) -> Response:
     """Which parameters to run a strategy with: a credibly better step away, or the present ones."""
-    bandits: Bandits = request.app.state.bandits
-    engine = await bandits.get(name)
+    engine = await engine_of(request, name)
     found = await engine.optimize_parameters(
         asked.current,
         context=asked.context,
@@ -68,8 +66,7 @@ async def optimize(request: Request, name: str, asked: ParametersRequest) -> Res
 @router.post("/bandits/{name:path}/executions", dependencies=[writer], response_model=ExecutionAnswer)
 async def record(request: Request, name: str, asked: ExecutionRequest) -> Response:
     """Store what an agent did, once: the same report again changes nothing; another one: 409."""
-    bandits: Bandits = request.app.state.bandits
-    engine = await bandits.get(name)
+    engine = await engine_of(request, name)
     receipt = await engine.record_execution(
         asked.agent_id,
         asked.result,
@@ -87,8 +84,7 @@ async def explain(request: Request, decision_id: str, bandit: str | None = None)
 
     410: retention dropped what it knew. ``bandit`` : needed where the server has several.
     """
-    bandits: Bandits = request.app.state.bandits
-    engine = await bandits.only(bandit)
+    engine = await only_engine(request, bandit)
     return json_answer(finite((await engine.explain(decision_id)).to_dict()))
 
 
@@ -104,8 +100,7 @@ async def opportunities(
     false_discovery_rate: float = 0.05,
 ) -> Response:
     """Changes that would have brought more reward, doubly robust on the logged propensities, ranked."""
-    bandits: Bandits = request.app.state.bandits
-    engine = await bandits.get(name)
+    engine = await engine_of(request, name)
     found = await engine.identify_optimization_opportunities(
         threshold_improvement,
         time_window=time_window_s,
@@ -130,8 +125,7 @@ async def agents(
     false_discovery_rate: float = 0.05,
 ) -> Response:
     """Success, reward, seconds and cost of agents of a type, against all others in the same cells."""
-    bandits: Bandits = request.app.state.bandits
-    engine = await bandits.get(name)
+    engine = await engine_of(request, name)
     found = await engine.analyze_agent_performance_by_type(
         agent_type,
         task_complexity,

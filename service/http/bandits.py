@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from typing import Any, Self
 
 import asyncpg
+from fastapi import Request
 
 from ...bandit import BanditSpec
 from ...errors import BanditUnknown, InputInvalid, NyxError, Overloaded
@@ -20,7 +21,7 @@ from ..engine import LearningEngine
 from .options import ServeOptions
 from .problems import Refused
 
-__all__ = ["Bandits"]
+__all__ = ["Bandits", "engine_of", "only_engine"]
 
 _LOG = logging.getLogger("nyx_learning")
 _WATCH_S = 1.0
@@ -197,6 +198,18 @@ class Bandits:
                     document = await self._pool.fetchval(query("newest_spec"), row["bandit"])
                 if self._engines[row["bandit"]].spec.spec_hash != row["spec_hash"]:
                     await self._open(spec_from(document))
+
+
+async def engine_of(request: Request, name: str) -> LearningEngine:
+    """The engine that a request names; see ``Bandits.get``."""
+    bandits: Bandits = request.app.state.bandits
+    return await bandits.get(name)
+
+
+async def only_engine(request: Request, name: str | None) -> LearningEngine:
+    """The engine that a request names, or the only one; see ``Bandits.only``."""
+    bandits: Bandits = request.app.state.bandits
+    return await bandits.only(name)
 
 
 async def _close_later(engine: LearningEngine) -> None:

@@ -12,7 +12,7 @@ from ...errors import GuardrailConflict
 from ..engine import LearningEngine
 from .access import admin, reader, writer
 from .answers import json_answer
-from .bandits import Bandits
+from .bandits import engine_of, only_engine
 from .guardrail_models import (
     BudgetList,
     OverrideAnswer,
@@ -37,8 +37,7 @@ async def revoke_override(
     request: Request, name: str, seq: _Seq, asked: RevocationRequest, author: Annotated[str, admin]
 ) -> Response:
     """End an override, by the number of its row. The same again changes nothing."""
-    bandits: Bandits = request.app.state.bandits
-    engine = await bandits.get(name)
+    engine = await engine_of(request, name)
     ended = await engine.revoke(seq, author=author, reason=asked.reason)
     return json_answer(ended.to_dict())
 
@@ -52,8 +51,7 @@ async def order_override(
     The same order again, while it is in force, is answered with the one that is; one that contradicts those
     in force with 409.
     """
-    bandits: Bandits = request.app.state.bandits
-    engine = await bandits.get(name)
+    engine = await engine_of(request, name)
     standing = await _standing(engine, asked, author)
     if standing is None:
         try:
@@ -77,8 +75,7 @@ async def order_override(
 @router.get("/bandits/{name:path}/overrides", dependencies=[reader], response_model=OverrideList)
 async def list_overrides(request: Request, name: str, *, expired: bool = False) -> Response:
     """The overrides in force; ``expired`` : also those that have expired."""
-    bandits: Bandits = request.app.state.bandits
-    engine = await bandits.get(name)
+    engine = await engine_of(request, name)
     found = await engine.overrides(expired=expired)
     return json_answer({"overrides": [override.to_dict() for override in found]})
 
@@ -86,8 +83,7 @@ async def list_overrides(request: Request, name: str, *, expired: bool = False) 
 @router.get("/bandits/{name:path}/budgets", dependencies=[reader], response_model=BudgetList)
 async def list_budgets(request: Request, name: str) -> Response:
     """The spec's hard budgets in their present windows."""
-    bandits: Bandits = request.app.state.bandits
-    engine = await bandits.get(name)
+    engine = await engine_of(request, name)
     return json_answer({"budgets": [left._asdict() for left in await engine.budgets()]})
 
 
@@ -101,8 +97,7 @@ async def reserve(
 
     409: not that much is left. ``bandit`` : needed where the server has several.
     """
-    bandits: Bandits = request.app.state.bandits
-    engine = await bandits.only(bandit)
+    engine = await only_engine(request, bandit)
     return json_answer((await engine.reserve(decision_id, **asked.maximum))._asdict())
 
 
@@ -113,8 +108,7 @@ async def settle(
     request: Request, decision_id: str, asked: SettlementRequest, bandit: str | None = None
 ) -> Response:
     """Say what an execution has used; the rest of what it held is free again. Again, it changes nothing."""
-    bandits: Bandits = request.app.state.bandits
-    engine = await bandits.only(bandit)
+    engine = await only_engine(request, bandit)
     return json_answer((await engine.settle(decision_id, **asked.used))._asdict())
 
 

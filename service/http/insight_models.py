@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from .models import _Request, _Value
 
@@ -14,6 +14,7 @@ __all__ = [
     "AnomalyAnswer",
     "AnomalyList",
     "FailuresAnswer",
+    "FoundAnswer",
     "MonitoringAnswer",
     "PatternsAnswer",
     "PredictionAnswer",
@@ -118,6 +119,14 @@ class FailuresAnswer(BaseModel):
     sequences: list[dict[str, Any]]
     executions: int
     with_errors: int
+    reason: str | None
+
+
+class FoundAnswer(BaseModel):
+    """What was found: as ``to_dict()`` of the engine's answer writes it."""
+
+    model_config = ConfigDict(extra="allow")
+    executions: int
     reason: str | None
 
 

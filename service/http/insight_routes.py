@@ -17,12 +17,13 @@ from ...features.monitors import PerformanceMetrics
 from .access import reader
 from .analyses import analysing
 from .answers import finite, json_answer
-from .bandits import Bandits
+from .bandits import engine_of
 from .insight_models import (
     AdaptationAnswer,
     AdaptationRequest,
     AnomalyList,
     FailuresAnswer,
+    FoundAnswer,
     MonitoringAnswer,
     PatternsAnswer,
     PredictionAnswer,
@@ -51,8 +52,7 @@ async def list_anomalies(
     arm: str | None = None,
 ) -> Response:
     """The odd executions that the monitors found, the latest first."""
-    bandits: Bandits = request.app.state.bandits
-    engine = await bandits.get(name)
+    engine = await engine_of(request, name)
     found = await engine.anomalies(limit, before=before, arm=arm)
     return json_answer({"anomalies": [anomaly.to_dict() for anomaly in found]})
 
@@ -60,8 +60,7 @@ async def list_anomalies(
 @router.get("/{name:path}/monitoring", dependencies=[reader], response_model=MonitoringAnswer)
 async def monitoring(request: Request, name: str) -> Response:
     """How far the monitors have come, in whichever process they run."""
-    bandits: Bandits = request.app.state.bandits
-    engine = await bandits.get(name)
+    engine = await engine_of(request, name)
     status = await engine.monitoring()
     return json_answer({"monitoring": None if status is None else asdict(status)})
 
@@ -69,8 +68,7 @@ async def monitoring(request: Request, name: str) -> Response:
 @router.post("/{name:path}/predictions", dependencies=_TURN, response_model=PredictionAnswer)
 async def predict(request: Request, name: str, asked: PredictionRequest) -> Response:
     """What an execution is expected to do: success, seconds and cost. Decides nothing, stores nothing."""
-    bandits: Bandits = request.app.state.bandits
-    engine = await bandits.get(name)
+    engine = await engine_of(request, name)
     found = await engine.predict_workflow_performance(asked.context, asked.arm)
     return json_answer(finite(found.to_dict()))
 
@@ -78,8 +76,7 @@ async def predict(request: Request, name: str, asked: PredictionRequest) -> Resp
 @router.post("/{name:path}/adaptation", dependencies=_TURN, response_model=AdaptationAnswer)
 async def advise(request: Request, name: str, asked: AdaptationRequest) -> Response:
     """Whether a running execution is worth waiting for. It is advice: nothing is stored."""
-    bandits: Bandits = request.app.state.bandits
-    engine = await bandits.get(name)
+    engine = await engine_of(request, name)
     advice = await engine.should_adapt_workflow(
         PerformanceMetrics.from_dict(asked.current),
         None if asked.expected is None else PerformanceMetrics.from_dict(asked.expected),
@@ -103,8 +100,7 @@ async def trends(
     coverage: float = 0.9,
 ) -> Response:
     """Level, trend and forecast of each metric, and whether it depends on the hour or the load."""
-    bandits: Bandits = request.app.state.bandits
-    engine = await bandits.get(name)
+    engine = await engine_of(request, name)
     found = await engine.analyze_performance_trends(
         time_window_s, metrics=metrics, bucket_s=bucket_s, steps=steps, coverage=coverage
     )
@@ -122,8 +118,7 @@ async def strategy_patterns(
     false_discovery_rate: float = 0.05,
 ) -> Response:
     """Success, reward, seconds and cost of each strategy in each kind of task, against the others there."""
-    bandits: Bandits = request.app.state.bandits
-    engine = await bandits.get(name)
+    engine = await engine_of(request, name)
     found = await engine.analyze_strategy_patterns(
         time_window_s,
         by=by,
@@ -144,13 +139,51 @@ async def failure_patterns(
     false_discovery_rate: float = 0.05,
 ) -> Response:
     """Error codes that repeat, sequences of them that are no chance, and what they go with."""
-    bandits: Bandits = request.app.state.bandits
-    engine = await bandits.get(name)
+    engine = await engine_of(request, name)
     found = await engine.detect_failure_patterns(
         min_occurrences,
         time_window=time_window_s,
         max_length=max_length,
         false_discovery_rate=false_discovery_rate,
+    )
+    return json_answer(finite(found.to_dict()))
+
+
+@router.get("/{name:path}/resources", dependencies=_TURN, response_model=FoundAnswer)
+async def resource_patterns(
+    request: Request,
+    name: str,
+    time_window_s: Annotated[float | None, _WINDOW] = None,
+    margin: float = 0.02,
+    min_count: int = 20,
+    coverage: float = 0.95,
+    false_discovery_rate: float = 0.05,
+) -> Response:
+    """Timeouts, retries and limits against success and reward, with the knee of each curve."""
+    engine = await engine_of(request, name)
+    found = await engine.analyze_resource_patterns(
+        time_window=time_window_s,
+        margin=margin,
+        min_count=min_count,
+        coverage=coverage,
+        false_discovery_rate=false_discovery_rate,
+    )
+    return json_answer(finite(found.to_dict()))
+
+
+@router.get("/{name:path}/times", dependencies=_TURN, response_model=FoundAnswer)
+async def temporal_patterns(
+    request: Request,
+    name: str,
+    time_window_s: Annotated[float | None, _WINDOW] = None,
+    by: _Names = None,
+    min_count: int = 20,
+    false_discovery_rate: float = 0.05,
+) -> Response:
+    """Whether success, reward, seconds and cost depend on the hour, the weekday or the load."""
+    engine = await engine_of(request, name)
+    found = await engine.analyze_temporal_patterns(
+        time_window=time_window_s, by=by, min_count=min_count, false_discovery_rate=false_discovery_rate
     )
     return json_answer(finite(found.to_dict()))
 
@@ -170,8 +203,7 @@ async def report(
     form: Literal["json", "html"] = "json",
 ) -> Response:
     """What each arm was worth, and whether learning has paid beside the holdout; ``form=html`` : a page."""
-    bandits: Bandits = request.app.state.bandits
-    engine = await bandits.get(name)
+    engine = await engine_of(request, name)
     found = await engine.report(metric, min_lift=min_lift, confidence=confidence)
     if form == "html":
         return HTMLResponse(found.to_html(), headers=_STYLED)

@@ -18,6 +18,12 @@ from nyx_learning.service.http.options import ServeOptions
 from .conftest import Serve
 
 ASKED = {"context": {"task": "code", "size": 1}}
+EXECUTION = {"agent_id": "agent-7", "result": {"success": True}}
+EVALUATION = {
+    "nyx.decision.id": "a",
+    "gen_ai.evaluation.name": "success",
+    "gen_ai.evaluation.score.value": 1,
+}
 
 
 async def test_each_role_may_do_what_it_may(serve: Serve, keys: KeyFile, spec: BanditSpec) -> None:
@@ -29,6 +35,14 @@ async def test_each_role_may_do_what_it_may(serve: Serve, keys: KeyFile, spec: B
         ("POST", "/v1/decisions/a/outcome", {"reward": 1}, Role.WRITER),
         ("POST", "/v1/bandits/orchestration/beliefs", ASKED, Role.READER),
         ("GET", "/v1/decisions/a", None, Role.READER),
+        ("GET", "/v1/decisions/a/explain", None, Role.READER),
+        ("POST", "/v1/bandits/orchestration/recommendation", ASKED, Role.READER),
+        ("GET", "/v1/bandits/orchestration/overrides", None, Role.READER),
+        ("GET", "/v1/bandits/orchestration/anomalies", None, Role.READER),
+        ("POST", "/v1/bandits/orchestration/executions", {**EXECUTION, "execution_id": "e"}, Role.WRITER),
+        ("POST", "/v1/bandits/orchestration/evaluations", {"evaluations": [EVALUATION]}, Role.WRITER),
+        ("POST", "/v1/bandits/orchestration/overrides", {"rule": "shadow", "reason": "x"}, Role.ADMIN),
+        ("POST", "/v1/bandits/orchestration/overrides/2/revocation", {"reason": "x"}, Role.ADMIN),
         ("GET", "/metrics", None, Role.READER),
         ("GET", "/health/learning", None, Role.READER),
     ]

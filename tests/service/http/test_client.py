@@ -83,6 +83,8 @@ async def test_the_client_asks_and_orders_as_the_engine_does(
         assert len(await client.analyze_performance_trends(metrics=["cost", "reward"])) == 2
         assert (await client.analyze_strategy_patterns())["executions"] == 2
         assert (await client.analyze_agent_performance_by_type("coder"))["n"] == 0
+        assert (await client.analyze_resource_patterns())["executions"] == 2
+        assert (await client.analyze_temporal_patterns())["executions"] == 2
         assert (await client.detect_failure_patterns())["with_errors"] == 0
         assert (await client.identify_optimization_opportunities())["opportunities"] == []
         assert (await client.report())["rewards"] == 2
@@ -210,6 +212,8 @@ def _body(text: str) -> str:
 ASKED = {
     "analyze_agent_performance_by_type",
     "analyze_performance_trends",
+    "analyze_resource_patterns",
+    "analyze_temporal_patterns",
     "analyze_strategy_patterns",
     "anomalies",
     "beliefs",
