@@ -24,7 +24,15 @@ from ..persistence.queries import query
 from ..persistence.rows import log_row_from
 from ..persistence.store import Store
 
-__all__ = ["MOST_ROWS", "executions_of", "read_agents", "read_changes", "read_executions", "with_agents"]
+__all__ = [
+    "MOST_ROWS",
+    "executions_of",
+    "read_agents",
+    "read_changes",
+    "read_executions",
+    "strategy_of",
+    "with_agents",
+]
 
 MOST_ROWS = 50_000
 """Rows of the log that are looked at: the newest ones, and all others about the same decisions."""
@@ -134,11 +142,7 @@ def executions_of(
         last, outcome = history[-1], current_outcome(history, spec)
         if last.reward is None or (outcome is None and any(row.outcome is not None for row in history)):
             continue
-        try:
-            arm = spec.arms.locate(last.arm_id)[1]
-            strategy, parameters = arm.strategy, dict(arm.parameters)
-        except ArmUnknown:
-            strategy, parameters = last.arm_id.partition("(")[0], {}
+        strategy, parameters = arm_of(spec, last.arm_id)
         told: dict[str, Any] = {}
         if outcome is not None:
             told = {
@@ -167,6 +171,20 @@ def executions_of(
         )
         found.append((history[0].seq, execution))
     return [execution for _, execution in sorted(found, key=lambda pair: pair[0])]
+
+
+def arm_of(spec: BanditSpec, arm_id: str) -> tuple[str, dict[str, Any]]:
+    """Strategy and parameters of an arm; without these where the spec no longer has it."""
+    try:
+        arm = spec.arms.locate(arm_id)[1]
+    except ArmUnknown:
+        return arm_id.partition("(")[0], {}
+    return arm.strategy, dict(arm.parameters)
+
+
+def strategy_of(spec: BanditSpec, arm_id: str) -> str:
+    """Strategy of an arm."""
+    return arm_of(spec, arm_id)[0]
 
 
 class _Chances:

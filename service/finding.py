@@ -33,6 +33,7 @@ from ..insights.temporal import TemporalPatterns, analyze_temporal_patterns
 from ..persistence.database import reaching
 from ..persistence.queries import query
 from ..persistence.store import Store
+from .executed_columns import MOST_FEATURES, read_table
 from .executed_log import read_agents, read_changes, read_executions
 
 __all__ = [
@@ -61,11 +62,11 @@ async def patterns_of_log(
     """``LearningEngine.analyze_strategy_patterns``."""
     check_patterns(min_count, coverage, false_discovery_rate)
     names = cells_of_spec(store.own_spec, by)
-    rows = await read_executions(store, window_of(time_window))
+    table = await read_table(store, window_of(time_window), names)
     return await asyncio.to_thread(
         partial(
             analyze_strategy_patterns,
-            rows,
+            table,
             names,
             min_count=min_count,
             coverage=coverage,
@@ -269,10 +270,11 @@ def _default_cells(spec: BanditSpec) -> tuple[str, ...]:
 
 def _checked_cells(spec: BanditSpec, by: Sequence[str]) -> tuple[str, ...]:
     usable = [name for name, feature in spec.context.items() if not isinstance(feature, Numeric)]
-    if isinstance(by, str) or len(set(by)) != len(by) or not set(by) <= set(usable):
+    several = isinstance(by, str) or len(set(by)) != len(by) or len(by) > MOST_FEATURES
+    if several or not set(by) <= set(usable):
         raise InputInvalid(
             "these are no features to make cells of",
-            expected=f"different ones out of {usable}, which are not numeric",
+            expected=f"at most {MOST_FEATURES} different ones out of {usable}, which are not numeric",
             found=shown(by),
             fix="for example by=['task_type', 'complexity']; by=[] compares strategies over all contexts",
         )

@@ -42,7 +42,7 @@ class InsightCalls(OpenParts):
     ) -> StrategyPatterns:
         """Success, reward, seconds and cost of each strategy in each kind of task, against the others there.
 
-        Read from the newest 50,000 rows of the log. See ``docs/how-to/find-patterns.md``.
+        Read from the newest million rows of the log. See ``docs/how-to/find-patterns.md``.
 
         Parameters
         ----------

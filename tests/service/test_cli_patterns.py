@@ -1,4 +1,4 @@
-"""``nyx-learning patterns`` and ``opportunities``: findings, stored versions, too little evidence, bad input."""
+"""``nyx-learning patterns`` and ``opportunities``: findings, stored versions, too little evidence."""
 
 from __future__ import annotations
 

@@ -20,6 +20,8 @@ from nyx_learning import (
     Strategy,
 )
 from nyx_learning.errors import InputInvalid
+from nyx_learning.insights.patterns import analyze_strategy_patterns
+from nyx_learning.service.executed_log import read_executions
 
 SPEC = BanditSpec(
     name="orchestration",
@@ -123,9 +125,22 @@ async def test_what_the_log_says_of_agents_changes_and_opportunities(open_engine
     held = await sql("SELECT count(*) FROM nyx.decision WHERE reason = 'holdout'")
     assert found.usable == 300 - held[0][0]  # a cohort is no choice of the policy
     assert any(o.kind == "failure" and o.error_codes == ("late",) for o in found.opportunities)
-    rows = await engine.evidence(best)
-    assert len(rows) == best.evidence.chosen
-    assert {row["arm_id"] for row in rows} == {"direct"}
+    proof = await engine.evidence(best)
+    assert len(proof) == best.evidence.chosen
+    assert {row["arm_id"] for row in proof} == {"direct"}
+
+    await engine.retract("wf-1")
+    await engine.update_reward("wf-3", Outcome(success=True, duration_s=9.5), corrects=0)
+    columns = (await engine.analyze_strategy_patterns(3600.0)).to_dict()
+    rows = await read_executions(engine._store, 3600.0)
+    objects = analyze_strategy_patterns(rows, ["task_type", "complexity"]).to_dict()
+    assert columns["executions"] == objects["executions"] == 299
+    names = ("n", "value", "low", "effect_high", "trend")
+    numbers = [
+        [m[name] or 0.0 for p in told["patterns"] for m in p["metrics"] for name in names]
+        for told in (columns, objects)
+    ]
+    assert numbers[0] == pytest.approx(numbers[1], rel=1e-6, abs=1e-6)
 
     await engine.override("exclude", ["parallel"], author="ann", reason="it fails")
     await work(engine, 300, 360, failing=True)
