@@ -86,6 +86,6 @@ class LearnedAgents(Generic[_Deps, _Output]):
         }
         if self._cost is not None:
             fields["cost"] = self._cost(used)
-        elif used.cost is not None and before == (0, 0):
-            fields["cost"] = float(used.cost)
+        elif before == (0, 0) and (known := getattr(used, "cost", None)) is not None:  # not in the first 2.x
+            fields["cost"] = float(known)
         return fields
