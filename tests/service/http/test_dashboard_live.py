@@ -1,6 +1,7 @@
 """News for open pages: told when something changed, from one look for all, and bounded in number."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from nyx_learning.errors import NyxError, Overloaded
 from nyx_learning.service.http.dashboard.estimates import mean_of, share_of
 from nyx_learning.service.http.dashboard.kept import Kept
-from nyx_learning.service.http.dashboard.live import Live
+from nyx_learning.service.http.dashboard.live import Live, ending
 
 
 async def here() -> bool:
@@ -140,3 +141,30 @@ def test_intervals_by_hand() -> None:
     half = share_of(5, 10)  # Wilson (1927)
     assert half is not None
     assert half.bounds == pytest.approx((0.23659, 0.76341), abs=1e-5)
+
+
+async def test_a_stream_ends_when_its_server_is_told_to_end() -> None:
+    """As uvicorn does it: the handler of the signal is a method of the server."""
+
+    class Server:
+        should_exit = False
+
+        def handle_exit(self, number: int, frame: object) -> None:
+            self.should_exit = True
+
+    async def look() -> object:
+        return 1
+
+    server, live = Server(), Live(1)
+    kept = signal.signal(signal.SIGTERM, server.handle_exit)
+    try:
+        stream = live.stream("a", look, here)
+        await heard(stream, "hello")
+        assert not ending()
+        signal.raise_signal(signal.SIGTERM)
+        assert ending()
+        async with asyncio.timeout(30.0):
+            assert [text async for text in stream] == []
+    finally:
+        signal.signal(signal.SIGTERM, kept)
+    assert live.clients == 0
