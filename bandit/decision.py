@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ..canonical import canonical_json, hashed, number, quoted
+from ..canonical import canonical_json, hashed, integers, number, quoted
 from ..features import Value
 from .choice import TOTAL
 from .parameters import ParameterValue
@@ -131,13 +131,14 @@ class Decision(NamedTuple):
 
     def spelled(self) -> DecisionText:
         """The decision as canonical JSON spells it; the digest is that of ``to_dict``."""
-        context = canonical_json(dict(self.context))
-        phi = ",".join(map(str, self.phi))
-        eligible = None if self.eligible is None else ",".join(map(str, self.eligible))
+        given = self.context
+        context = canonical_json(given if type(given) is dict else dict(given))
+        phi = integers(self.phi)
+        eligible = None if self.eligible is None else integers(self.eligible)
         allowed = "null" if eligible is None else f"[{eligible}]"
         stages, kept, pmf = [], [], ""
         for stage in self.stages:
-            pmf = ",".join(map(str, stage.pmf))
+            pmf = integers(stage.pmf)
             listed = stage.name == ARM_STAGE
             names = "null" if listed else canonical_json(list(stage.names))
             stages.append(

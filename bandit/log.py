@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from ..canonical import canonical_json, digest, hashed, number, quoted
+from ..canonical import canonical_json, digest, hashed, integers, number, quoted
 from ..errors import InputInvalid
 from ..rewards import Adoption, Outcome, Reward
 from .decision import Decision
@@ -179,7 +179,7 @@ class RewardRow(NamedTuple):
 
         Fields that say nothing are left out: rows of a log without them keep their hash.
         """
-        phi = ",".join(map(str, self.phi))
+        phi = integers(self.phi)
         outcome = None if self.outcome is None else canonical_json(self.outcome)
         pricing = canonical_json(self.pricing)
         identifier = f'"identifier":{quoted(self.identifier)},' if self.identifier else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import InputInvalid, OutcomeInvalid, shown
 from ..rewards import Outcome, Report, Reward, RewardState, price
@@ -19,8 +19,7 @@ __all__ = ["Reported", "RewardStatus", "draft_report", "priced_report", "receipt
 _MAX_NAME = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Reported:
+class Reported(NamedTuple):
     """What ``update_reward`` was told; exactly one of ``outcome``, ``reward`` and ``part`` is not None."""
 
     outcome: Any = None

@@ -22,6 +22,7 @@ __all__ = ["BlockKey", "SumRows", "Sums", "width"]
 BlockKey = tuple[int, int, int]
 """(arm index, epoch, bucket)."""
 
+_FEW = 256  # so few rows are told apart sooner than they are sorted
 _MAX_ROWS = (1 << 31) - 1  # each adds at most 2³² to Σr² and Σφ²: 2³¹ of them would not fit 64 bits
 
 
@@ -49,6 +50,11 @@ class SumRows(NamedTuple):
     def blocks(self, bucket_rows: int) -> tuple[list[BlockKey], npt.NDArray[np.int64]]:
         """The blocks that the rows belong to, and which of them each row does."""
         buckets = self.places // bucket_rows
+        if len(buckets) <= _FEW:
+            places: dict[BlockKey, int] = {}
+            keys = zip(self.arms.tolist(), self.epochs.tolist(), buckets.tolist(), strict=True)
+            owners = [places.setdefault(key, len(places)) for key in keys]
+            return list(places), np.array(owners, np.int64)
         # Three small ranges, packed into one number: sorting that is quicker than sorting triples.
         low, span = buckets.min(), int(np.ptp(buckets)) + 1
         depth = int(self.epochs.max()) + 1

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
+from functools import lru_cache
 from json import encoder
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any
 
-__all__ = ["canonical_json", "digest", "hashed", "number", "quoted"]
+__all__ = ["canonical_json", "digest", "hashed", "integers", "number", "quoted"]
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 _ENCODE = _ENCODER.encode
@@ -35,6 +37,17 @@ def canonical_json(content: Any) -> str:
 def number(value: float | None) -> str:
     """``canonical_json`` of a number, or of None."""
     return repr(value) if type(value) is float and value - value == 0.0 else _ENCODE(value)
+
+
+def integers(values: Sequence[int]) -> str:
+    """``canonical_json`` of a list of integers, without its brackets."""
+    return _commas(len(values)) % tuple(values)
+
+
+@lru_cache(maxsize=4096)
+def _commas(count: int) -> str:
+    # One operation for all of them: a third of what it takes to spell each and join them.
+    return ",".join(["%d"] * count)
 
 
 def digest(content: Any) -> str:

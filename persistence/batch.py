@@ -27,12 +27,12 @@ class Batch:
     error by decision id.
     """
 
-    decisions: Mapping[str, Decision]
-    rewards: Mapping[str, RewardRow]
-    targets: Mapping[str, Decision] = field(default_factory=dict)
-    abandoned: Mapping[str, float] = field(default_factory=dict)
-    decision_texts: Mapping[str, DecisionText] = field(default_factory=dict)
-    texts: Mapping[str, RowText] = field(default_factory=dict)
+    decisions: dict[str, Decision]
+    rewards: dict[str, RewardRow]
+    targets: dict[str, Decision] = field(default_factory=dict)
+    abandoned: dict[str, float] = field(default_factory=dict)
+    decision_texts: dict[str, DecisionText] = field(default_factory=dict)
+    texts: dict[str, RowText] = field(default_factory=dict)
     stored: dict[str, Decision] = field(default_factory=dict)
     appended: list[RewardRow] = field(default_factory=list)
     known: dict[str, RewardRow] = field(default_factory=dict)

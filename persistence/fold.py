@@ -94,7 +94,8 @@ class Fold:
         if own.any():
             columns = (arms, page.epochs, page.places, page.phi, page.taken, page.units)
             units = self.learner.arms.units
-            changed = sums.absorb_rows(SumRows(*(column[own] for column in columns)))
+            rows = SumRows(*columns) if own.all() else SumRows(*(column[own] for column in columns))
+            changed = sums.absorb_rows(rows)
             names = [(units[unit], epoch, bucket) for unit, epoch, bucket in changed]
         for i in np.flatnonzero(moves & (arms < 0)).tolist():
             name = (page.arms[i], int(page.epochs[i]), int(page.places[i]) // sums.bucket_rows)

@@ -79,23 +79,20 @@ def page_from(row: Row, dimension: int) -> LogPage:
 
 def page_of(rows: Sequence[RewardRow]) -> LogPage:
     """Rows of one encoding as a page."""
-    table = np.array(
-        [
-            (
-                r.seq,
-                r.epoch,
-                -1 if r.taken is None else r.taken,
-                -1 if r.units is None else r.units,
-                r.place or r.seq,
-            )
-            for r in rows
-        ],
-        np.int64,
+    given = dict(zip(RewardRow._fields, zip(*rows, strict=True), strict=True))
+    seqs = np.array(given["seq"], np.int64)
+    places = np.array(given["place"], np.int64)
+    return LogPage(
+        len(rows),
+        seqs,
+        list(given["arm_id"]),
+        np.array(given["epoch"], np.int64),
+        np.array(given["phi"], np.int64),
+        np.array([-1 if units is None else units for units in given["taken"]], np.int64),
+        np.array([-1 if units is None else units for units in given["units"]], np.int64),
+        np.where(places == 0, seqs, places),
+        [],
     )
-    phi = np.array([r.phi for r in rows], np.int64)
-    arms = [r.arm_id for r in rows]
-    seqs, epochs, taken, units, places = table.T
-    return LogPage(len(rows), seqs, arms, epochs, phi, taken, units, places, [])
 
 
 def _numbers(sent: bytes | None, size: int) -> Column:

@@ -14,6 +14,7 @@ from ..bandit import BanditSpec, Decision, Stage
 from ..bandit.decision import ARM_STAGE, IMPORTED, DecisionText
 from ..bandit.events import EVENT_KINDS, EventRow
 from ..bandit.log import AdoptionRow, LogRow, OtherRow, RewardRow, RowText
+from ..canonical import integers
 from ..errors import ArmUnknown, DocumentInvalid
 from ..rewards import Adoption
 
@@ -65,25 +66,31 @@ def spec_from(document: str) -> BanditSpec:
 def decision_columns(
     decisions: Sequence[Decision], texts: Sequence[DecisionText], encodings: Sequence[str]
 ) -> list[str]:
-    """Columns for ``insert_decisions``, in its order, behind the bandit; ``encodings`` are those of the φ."""
+    """Columns for ``insert_decisions``, in its order, behind the bandit; ``encodings`` are those of the φ.
+
+    At least one decision.
+    """
+    # Turned around at once: row by row, each field would be looked up by its name.
+    given = dict(zip(Decision._fields, zip(*decisions, strict=True), strict=True))
+    spelled = dict(zip(DecisionText._fields, zip(*texts, strict=True), strict=True))
     return [
-        _words(d.decision_id for d in decisions),
-        _words(d.spec_hash for d in decisions),
+        _words(given["decision_id"]),
+        _words(given["spec_hash"]),
         _words(encodings),
-        _numbers(d.state_seq for d in decisions),
-        _numbers(d.time for d in decisions),
-        _words(text.context for text in texts),
-        _words(f"{{{text.phi}}}" for text in texts),
-        _words(None if text.eligible is None else f"{{{text.eligible}}}" for text in texts),
-        _words(text.stages for text in texts),
-        _words(f"{{{text.pmf}}}" for text in texts),
-        _words(d.arm_id for d in decisions),
-        _numbers(d.propensity for d in decisions),
-        _numbers(d.epoch for d in decisions),
-        _words(d.reason for d in decisions),
-        _words(d.mode for d in decisions),
-        _words(text.digest for text in texts),
-        _days(day_of(d.time) for d in decisions),
+        _integers(given["state_seq"]),
+        _numbers(given["time"]),
+        _words(spelled["context"]),
+        _arrays(spelled["phi"]),
+        _words([None if allowed is None else f"{{{allowed}}}" for allowed in spelled["eligible"]]),
+        _words(spelled["stages"]),
+        _arrays(spelled["pmf"]),
+        _words(given["arm_id"]),
+        _numbers(given["propensity"]),
+        _integers(given["epoch"]),
+        _words(given["reason"]),
+        _words(given["mode"]),
+        _words(spelled["digest"]),
+        _days([day_of(time) for time in given["time"]]),
     ]
 
 
@@ -94,15 +101,29 @@ def decision_columns(
 _BETWEEN, _NOTHING = "\x1f", "\x1e"
 
 
-def _words(column: Iterable[str | None]) -> str:
-    return _BETWEEN.join([_NOTHING if word is None or not word else word for word in column])
+def _words(column: Sequence[str | None]) -> str:
+    if "" in column or None in column:
+        return _BETWEEN.join([word or _NOTHING for word in column])
+    return _BETWEEN.join(column)  # type: ignore[arg-type]
+
+
+def _arrays(column: Iterable[str]) -> str:
+    return f"{{{f'}}{_BETWEEN}{{'.join(column)}}}"
+
+
+def _integers(column: Sequence[int | None]) -> str:
+    known = [number for number in column if number is not None]
+    return f"{{{integers(known)}}}" if len(known) == len(column) else _numbers(column)
 
 
 def _numbers(column: Iterable[float | None]) -> str:
     return f"{{{','.join(['NULL' if number is None else repr(number) for number in column])}}}"
 
 
-def _days(column: Iterable[date]) -> str:
+def _days(column: Sequence[date]) -> str:
+    first = column[0]
+    if column.count(first) == len(column):
+        return f"{{{','.join([first.isoformat()] * len(column))}}}"
     return f"{{{','.join([day.isoformat() for day in column])}}}"
 
 
@@ -176,30 +197,33 @@ def event_from(row: Row) -> EventRow:
 def log_columns(rows: Sequence[RewardRow], texts: Sequence[RowText], days: Sequence[date]) -> list[str]:
     """Columns for ``append_rewards``, in its order, behind the bandit.
 
-    ``texts`` : as the rows are spelled. ``days`` : of the rows' decisions.
+    ``texts`` : as the rows are spelled. ``days`` : of the rows' decisions. At least one row.
     """
+    given = dict(zip(RewardRow._fields, zip(*rows, strict=True), strict=True))
+    spelled = dict(zip(RowText._fields, zip(*texts, strict=True), strict=True))
+    numbers = given["seq"]
     return [
-        _numbers(r.seq for r in rows),
-        _words(r.decision_id for r in rows),
-        _words(r.arm_id for r in rows),
-        _numbers(r.epoch for r in rows),
-        _words(r.encoding for r in rows),
-        _words(f"{{{text.phi}}}" for text in texts),
-        _numbers(r.propensity for r in rows),
-        _numbers(r.units for r in rows),
-        _numbers(r.reward for r in rows),
-        _words(text.outcome for text in texts),
-        _words(text.pricing for text in texts),
-        _numbers(r.reported_at for r in rows),
-        _words(text.digest(r.seq) for r, text in zip(rows, texts, strict=True)),
-        _words(r.kind for r in rows),
-        _words(r.source for r in rows),
-        _words(r.identifier for r in rows),
-        _numbers(r.revision for r in rows),
-        _words(r.state for r in rows),
-        _numbers(r.taken for r in rows),
-        _numbers(r.place for r in rows),
-        _words(r.priced_by for r in rows),
+        _integers(numbers),
+        _words(given["decision_id"]),
+        _words(given["arm_id"]),
+        _integers(given["epoch"]),
+        _words(given["encoding"]),
+        _arrays(spelled["phi"]),
+        _numbers(given["propensity"]),
+        _integers(given["units"]),
+        _numbers(given["reward"]),
+        _words(spelled["outcome"]),
+        _words(spelled["pricing"]),
+        _numbers(given["reported_at"]),
+        _words([text.digest(seq) for seq, text in zip(numbers, texts, strict=True)]),
+        _words(given["kind"]),
+        _words(given["source"]),
+        _words(given["identifier"]),
+        _integers(given["revision"]),
+        _words(given["state"]),
+        _integers(given["taken"]),
+        _integers(given["place"]),
+        _words(given["priced_by"]),
         _days(days),
     ]
 

@@ -18,6 +18,7 @@ class Provenance:
 
     def __init__(self, spec: BanditSpec, store: Store, replica: Replica) -> None:
         self._spec, self._store, self._replica = spec, store, replica
+        self._authentic: dict[str, Authenticity] = {}
 
     @property
     def state_seq(self) -> int:
@@ -31,7 +32,7 @@ class Provenance:
             if spec is None:
                 problem: str | None = "its spec has never been used with this bandit"
             else:
-                problem = Authenticity(spec).problem(decision)
+                problem = self._authenticity(spec).problem(decision)
             if problem is None and decision.state_seq > self._replica.seq:
                 last = await self._store.log.last_seq()
                 if decision.state_seq > last:
@@ -49,7 +50,7 @@ class Provenance:
         """
         if decision.spec_hash != self._spec.spec_hash:
             raise unavailable("it is away, and has the spec of this decision, which is from elsewhere")
-        problem = Authenticity(self._spec).problem(decision)
+        problem = self._authenticity(self._spec).problem(decision)
         if problem is not None:
             raise self._not_ours(decision, problem)
 
@@ -63,6 +64,13 @@ class Provenance:
         if spec is None:
             raise unknown_decision(self._spec.name, decision.decision_id)
         return spec.encoding
+
+    def _authenticity(self, spec: BanditSpec) -> Authenticity:
+        # Made once: its encoder takes longer than what it checks.
+        known = self._authentic.get(spec.spec_hash)
+        if known is None:
+            known = self._authentic[spec.spec_hash] = Authenticity(spec)
+        return known
 
     def _not_ours(self, decision: Decision, problem: str) -> InputInvalid:
         return InputInvalid(

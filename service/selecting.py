@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import time as clock
 from collections.abc import Iterable, Mapping
 
@@ -21,6 +20,7 @@ from ..persistence.group_commit import GroupCommit, Handed, Written
 from .availability import Availability
 from .in_time import Deadlines
 from .letting_go import LettingGo
+from .random_ids import random_id
 from .remembered import Remembered
 from .spooling import SPOOLED, WRITE_BEHIND, Spooling
 
@@ -62,7 +62,7 @@ class Selecting:
         deadline_s: float | None,
     ) -> Decision:
         """``LearningEngine.select_arm``."""
-        key = checked_id(decision_id) if decision_id is not None else secrets.token_hex(16)
+        key = checked_id(decision_id) if decision_id is not None else random_id()
         allowed_s = self.deadline_s if deadline_s is None else deadline_s
         deadline = asyncio.get_running_loop().time() + allowed_s
         learner, remembered = self._learner, self._remembered

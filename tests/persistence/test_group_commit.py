@@ -140,7 +140,7 @@ async def test_those_behind_do_not_wait_their_turn_to_fail(
         raise ConnectionRefusedError
 
     monkeypatch.setattr(store, "commit", away)
-    monkeypatch.setattr("nyx_learning.persistence.group_commit._BATCH", 2)
+    monkeypatch.setattr("nyx_learning.persistence.lane._BATCH", 2)
     async with asyncio.timeout(2):
         written = await results(*(commits.writer.write(decision(i)) for i in range(40)))
     assert {type(w) for w in written} == {DatabaseUnavailable}
@@ -155,7 +155,7 @@ async def test_closing_fails_what_cannot_be_written_in_time(
         await never.wait()
 
     monkeypatch.setattr(store, "commit", hangs)
-    monkeypatch.setattr("nyx_learning.persistence.group_commit._CLOSE_S", 0.1)
+    monkeypatch.setattr("nyx_learning.persistence.lane._CLOSE_S", 0.1)
     writer = Commits(store).writer
     waiting = [asyncio.ensure_future(writer.write(decision(i))) for i in range(2)]
     await asyncio.sleep(0.01)
