@@ -108,7 +108,7 @@ def plot(found: list[TargetInWorld], path: Path) -> None:
             if column == 0:
                 axis.set_ylabel("gain within 100 workflows")
     axes[0][0].legend(loc="upper left", frameon=False)
-    figure.savefig(path, dpi=110, metadata={"Software": None})
+    figure.savefig(path, dpi=80, metadata={"Software": None})
     plt.close(figure)
 
 
