@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from ..columns import codes_of
 from ..evidence import adjusted, hypergeometric_tail
 from ..executed import Executed, Plain
 
@@ -95,23 +96,23 @@ def _factors(
         if e.time is not None and math.isfinite(e.time):
             put("hour", "hour (UTC)", row, _BLOCKS[int(e.time % 86_400) // 21_600])
             put("weekday", "weekday (UTC)", row, _DAYS[int(e.time // 86_400) % 7])
-    labels, masks = [], []
+    labels: list[tuple[Kind, str, str]] = []
+    masks: list[npt.NDArray[np.bool_]] = []
     for (kind, name), values in sorted(columns.items()):
         for value, mask in _split(values):
-            if 0 < sum(mask) < len(mask):
+            if 0 < int(mask.sum()) < len(mask):
                 labels.append((kind, name, value))
                 masks.append(mask)
     return labels, np.array(masks, dtype=np.float64)
 
 
-def _split(values: Sequence[Plain | None]) -> list[tuple[str, list[bool]]]:
+def _split(values: Sequence[Plain | None]) -> list[tuple[str, npt.NDArray[np.bool_]]]:
     """One group for each value; numbers of many values are cut at their median."""
     known = [v for v in values if v is not None]
     numbers = [float(v) for v in known if isinstance(v, (int, float)) and not isinstance(v, bool)]
     if len(numbers) == len(known) and len(set(numbers)) > _VALUES_MAX:
         middle = median(numbers)
-        high = [v is not None and float(v) > middle for v in values]
-        low = [v is not None and float(v) <= middle for v in values]
-        return [(f"> {middle:g}", high), (f"<= {middle:g}", low)]
-    spelled = [None if v is None else str(v) for v in values]
-    return [(s, [v == s for v in spelled]) for s in sorted({s for s in spelled if s is not None})]
+        column = np.array([math.nan if v is None else float(v) for v in values])
+        return [(f"> {middle:g}", column > middle), (f"<= {middle:g}", column <= middle)]
+    found = codes_of([None if v is None else str(v) for v in values])
+    return [(label, found.code == i) for i, label in enumerate(found.labels)]
