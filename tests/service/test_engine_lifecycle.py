@@ -17,23 +17,29 @@ import pytest
 from nyx_learning import BanditSpec, LearningEngine
 from nyx_learning.errors import DatabaseRefused, DatabaseUnavailable, InputInvalid, NyxError
 from nyx_learning.persistence.embedded import EmbeddedServer, start
+from nyx_learning.service.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("debug_loop")
 Contexts = Callable[[int], dict[str, Any]]
 
 
+def started(folder: Path) -> EmbeddedServer:
+    """The folder's server, of the version of Postgres that is tested."""
+    return start(folder, binaries=Settings.read().postgres_bin, durable=False)
+
+
 @pytest.fixture(scope="module")
-def home(postgres_binaries: Path | None) -> Iterator[Path]:
+def home() -> Iterator[Path]:
     """A cluster of this module's own, to stop and start."""
     folder = Path(tempfile.mkdtemp(prefix="nyx-engine-", dir="/tmp"))
-    start(folder, binaries=postgres_binaries, durable=False).close()
+    started(folder).close()
     yield folder
     shutil.rmtree(folder)
 
 
 @pytest.fixture
-def server(home: Path, postgres_binaries: Path | None) -> Iterator[list[EmbeddedServer]]:
-    running = [start(home, binaries=postgres_binaries, durable=False)]
+def server(home: Path) -> Iterator[list[EmbeddedServer]]:
+    running = [started(home)]
     yield running
     running[-1].close()
 
@@ -249,7 +255,7 @@ async def test_the_server_is_restarted(
     reports = [asyncio.create_task(engine.update_reward(d, reward=0.5)) for d in decisions]
     more = asyncio.create_task(engine.select_arm(contexts(3), "while-away"))
     await asyncio.sleep(0.1)
-    server.append(await asyncio.to_thread(start, home, durable=False))
+    server.append(await asyncio.to_thread(started, home))
     receipts = await asyncio.gather(*reports)
     assert [r.applied for r in receipts] == [False] + [True] * 19
     assert sorted(r.seq for r in receipts) == list(range(1, 21))

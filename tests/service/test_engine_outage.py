@@ -22,22 +22,28 @@ import pytest
 from nyx_learning import BanditSpec, LearningEngine, Outcome
 from nyx_learning.errors import DatabaseUnavailable, DecisionConflict, InputInvalid, OutcomeInvalid
 from nyx_learning.persistence.embedded import EmbeddedServer, start
+from nyx_learning.service.settings import Settings
 
 Contexts = Callable[[int], dict[str, Any]]
 
 
+def started(folder: Path) -> EmbeddedServer:
+    """The folder's server, of the version of Postgres that is tested."""
+    return start(folder, binaries=Settings.read().postgres_bin, durable=False)
+
+
 @pytest.fixture(scope="module")
-def home(postgres_binaries: Path | None) -> Iterator[Path]:
+def home() -> Iterator[Path]:
     """A cluster of this module's own, to stop and start."""
     folder = Path(tempfile.mkdtemp(prefix="nyx-outage-", dir="/tmp"))
-    start(folder, binaries=postgres_binaries, durable=False).close()
+    started(folder).close()
     yield folder
     shutil.rmtree(folder)
 
 
 @pytest.fixture
-def server(home: Path, postgres_binaries: Path | None) -> Iterator[list[EmbeddedServer]]:
-    running = [start(home, binaries=postgres_binaries, durable=False)]
+def server(home: Path) -> Iterator[list[EmbeddedServer]]:
+    running = [started(home)]
     yield running
     running[-1].close()
 
@@ -97,7 +103,7 @@ async def test_the_server_is_stopped_and_comes_back(
     assert "database_away" in {problem.code for problem in health.problems}
     assert health.spool.records == 50
     json.dumps(health.to_dict())
-    server.append(await asyncio.to_thread(start, home, durable=False))
+    server.append(await asyncio.to_thread(started, home))
     await until(lambda: engine.health().spool.records == 0)
     await until(lambda: engine.health().learning)  # the end of the log is seen at the next look
     assert engine.state_seq == 21
@@ -114,7 +120,7 @@ async def test_a_caller_that_never_waits_does_not_keep_the_engine_from_the_datab
     engine = await open_engine(own, server[0].dsn, deadline_s=0.05, patience_s=0.3)
     await engine.select_arm(contexts(0), "before")
     await asyncio.to_thread(server[0].close)
-    coming = asyncio.create_task(asyncio.to_thread(start, home, durable=False))
+    coming = asyncio.create_task(asyncio.to_thread(started, home))
     modes: list[str] = []
     deadline = time.monotonic() + 30.0  # a loop that is kept busy would not see to a timeout
     while modes[-1:] != ["normal"] and time.monotonic() < deadline:
@@ -303,7 +309,7 @@ async def test_killed_with_a_full_spool_it_is_adopted(
         assert again.digest == told[3][1]
         with pytest.raises(DecisionConflict):
             await engine.select_arm({"task": "text", "size": 3}, "wf-3")
-        server.append(await asyncio.to_thread(start, home, durable=False))
+        server.append(await asyncio.to_thread(started, home))
         await until(lambda: not engine.health().spool.records)
         rows = await engine._pool.fetch(
             "SELECT decision_id, d.digest, l.reward FROM nyx.log l"
@@ -334,7 +340,7 @@ async def test_opened_while_the_database_is_away(
     assert {"not_ready", "database_away"} <= {problem.code for problem in health.problems}
     with pytest.raises(DatabaseUnavailable):
         await engine.verify()
-    server.append(await asyncio.to_thread(start, home, durable=False))
+    server.append(await asyncio.to_thread(started, home))
     await until(lambda: engine.health().learning and not engine.health().spool.records)
     assert engine.state_seq == 1
     assert (await engine.verify()).ok
