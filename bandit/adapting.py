@@ -185,7 +185,7 @@ def should_adapt_workflow(
     sunk = 1.0 - min(1.0, later.success / fresh.success) if fresh.success > 0.0 else 0.0
     asked = _Asked(arm_id, cell, now, cost, limit, sunk, stakes, retries, alternatives, limit_s is not None)
     told = _options(asked, known, known.curve)
-    hoped = _options(asked, known, known.hopeful)
+    hoped = _options(asked, known, known.hopeful) if known.stopped else told
 
     action, until = hoped.ending, None
     stop = hoped.values[hoped.ending]

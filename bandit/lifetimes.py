@@ -109,6 +109,11 @@ class Lifetimes:
         """How many were learned from, stopped ones included."""
         return sum(self._by_arm.values())
 
+    @property
+    def stopped(self) -> int:
+        """How many of them were stopped."""
+        return sum(self._stopped)
+
     def of_arm(self, arm_id: str) -> int:
         """How many of this arm were learned from."""
         return self._by_arm.get(arm_id, 0)
