@@ -14,6 +14,7 @@ help:
 	@echo "make demo      a real orchestrator learns its trade-offs; every decision is verified"
 	@echo "make test      all tests, doctests and the examples of the documents"
 	@echo "make serve     answer over HTTP on this machine; ARGS='--port 9000 --workers 2'"
+	@echo "make test-browser  the dashboard in a headless Chromium (NYX_CHROMIUM names one); pictures in .browser/"
 	@echo "make test-postgres  the durable path on every Postgres 14-18 that is here; ARGS='--bin /folder' adds one"
 	@echo "make lint      ruff (rules, format), mypy, import rules"
 	@echo "make validate  policies against theory and published figures; ARGS=--quick: three minutes"
@@ -39,6 +40,11 @@ serve: venv
 .PHONY: test
 test: venv
 	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --maxprocesses=4 --dist=loadfile $(ARGS)
+
+# Files of their own names, so that `make test` leaves them out.
+.PHONY: test-browser
+test-browser: venv
+	@$(BIN)/python -m pytest --override-ini='python_files=browser_*.py' tests/browser $(ARGS)
 
 .PHONY: test-postgres
 test-postgres: venv

@@ -50,7 +50,7 @@ def shown(html: str) -> str:
 async def finished(client: httpx.AsyncClient, path: str, **query: str) -> str:
     """What a page shows when its analyses are there."""
     for _ in range(600):
-        html = await page(client, path, **query)
+        html = await page(client, path, 200, **query)
         if "data-pending" not in html:
             return shown(html)
         await asyncio.sleep(0.05)
