@@ -1,6 +1,6 @@
 """Two orchestrators, two processes, one database: what the first one learns, the second one uses.
 
-    python examples/orchestrators/run.py [--workflows 64] [--dsn postgresql://…]
+    python examples/orchestrators/run.py [--workflows 24] [--dsn postgresql://…]
 
 ``ada`` starts with nothing and learns. ``bob`` is started behind it with ada's bandits, ``eve`` with bandits
 of her own; bob and eve run the same workflows. Then a workflow is run again under its id, one meets its
@@ -154,7 +154,7 @@ async def show(count: int, dsn: str | None) -> None:
 def main() -> int:
     """Parse, and run either one orchestrator or all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--workflows", type=int, default=64, help="of ada; bob and eve run half of them")
+    parser.add_argument("--workflows", type=int, default=24, help="of ada; bob and eve run half of them")
     parser.add_argument("--dsn", help="Postgres to use (default: NYX_DATABASE_URL, or the embedded one)")
     parser.add_argument("--orchestrator", nargs=3, metavar=("TEAM", "WORKFLOWS", "COUNT"))
     options = parser.parse_args()
