@@ -21,9 +21,10 @@ if TYPE_CHECKING:
         PerformanceMetrics,
         detect_performance_anomalies,
     )
-    from .insights.failures import FailurePattern
-    from .insights.opportunities import OptimizationOpportunity
-    from .insights.patterns import AgentPerformancePattern, StrategyPattern
+    from .insights.failures import FailurePattern as FailurePattern
+    from .insights.opportunities import OptimizationOpportunity as OptimizationOpportunity
+    from .insights.patterns import AgentPerformancePattern as AgentPerformancePattern
+    from .insights.patterns import StrategyPattern as StrategyPattern
     from .insights.recommending import ExecutionResult, OptimizedParameters, StrategyRecommendation
     from .rewards import (
         ComplexityLevel,
@@ -43,7 +44,6 @@ __version__ = "0.1.0"
 _PLACES = {
     "AdaptationRecommendation": "bandit.adapting",
     "AdaptationStakes": "bandit.adapting",
-    "AgentPerformancePattern": "insights.patterns",
     "Anomaly": "features.monitors",
     "ArmRequest": "service",
     "AsyncNyxClient": "service.client",
@@ -57,14 +57,12 @@ _PLACES = {
     "ExecutionReceipt": "service.recording",
     "ExecutionResult": "insights.recommending",
     "Explanation": "bandit.explaining",
-    "FailurePattern": "insights.failures",
     "Flag": "features",
     "LearningEngine": "service",
     "Monitors": "features.monitors",
     "Numeric": "features",
     "NyxClient": "service.client",
     "NyxError": "errors",
-    "OptimizationOpportunity": "insights.opportunities",
     "OptimizedParameters": "insights.recommending",
     "Ordinal": "features",
     "Outcome": "rewards",
@@ -79,7 +77,6 @@ _PLACES = {
     "ScoringContext": "rewards",
     "ScoringResult": "rewards",
     "Strategy": "bandit",
-    "StrategyPattern": "insights.patterns",
     "StrategyRecommendation": "insights.recommending",
     "ValidationResult": "rewards",
     "WorkflowInput": "bandit.prediction",
@@ -87,10 +84,17 @@ _PLACES = {
     "warm_up": "service",
 }
 
+_ANALYSED = {
+    "AgentPerformancePattern": "insights.patterns",
+    "FailurePattern": "insights.failures",
+    "OptimizationOpportunity": "insights.opportunities",
+    "StrategyPattern": "insights.patterns",
+}
+"""What analyses return: imported from here like all others, but apart, because it brings scipy along."""
+
 __all__ = [
     "AdaptationRecommendation",
     "AdaptationStakes",
-    "AgentPerformancePattern",
     "Anomaly",
     "ArmRequest",
     "AsyncNyxClient",
@@ -104,14 +108,12 @@ __all__ = [
     "ExecutionReceipt",
     "ExecutionResult",
     "Explanation",
-    "FailurePattern",
     "Flag",
     "LearningEngine",
     "Monitors",
     "Numeric",
     "NyxClient",
     "NyxError",
-    "OptimizationOpportunity",
     "OptimizedParameters",
     "Ordinal",
     "Outcome",
@@ -126,7 +128,6 @@ __all__ = [
     "ScoringContext",
     "ScoringResult",
     "Strategy",
-    "StrategyPattern",
     "StrategyRecommendation",
     "ValidationResult",
     "WorkflowInput",
@@ -136,8 +137,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
+    place = _PLACES.get(name) or _ANALYSED.get(name)
+    if place is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+    value = getattr(import_module(f"{__name__}.{place}"), name)
     globals()[name] = value
     return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from math import isfinite
+from typing import TYPE_CHECKING
 
 from ...bandit import Learner
 from ...bandit.choice import TOTAL
@@ -15,9 +16,11 @@ from ...bandit.explaining.rails import rails_in_force
 from ...bandit.guardrails.acting import NO_RULES, Rules, guard
 from ...bandit.prediction import WorkflowInput
 from ...errors import EligibilityEmpty, InputInvalid, shown
-from ..patterns import StrategyPattern, StrategyPatterns
 from .recommendation import Alternative, StrategyRecommendation
 from .wording import reasons_of
+
+if TYPE_CHECKING:
+    from ..patterns import StrategyPattern, StrategyPatterns
 
 __all__ = ["recommend_strategy"]
 
@@ -195,6 +198,8 @@ def checked_patterns(
     """Patterns as a tuple; ``InputInvalid`` for anything else."""
     if patterns is None:
         return ()
+    from ..patterns import StrategyPattern, StrategyPatterns  # noqa: PLC0415 - loads scipy
+
     found = patterns.patterns if isinstance(patterns, StrategyPatterns) else patterns
     if isinstance(found, Sequence) and all(isinstance(pattern, StrategyPattern) for pattern in found):
         return tuple(found)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from ...bandit.explaining.wording import spelled_value
-from ..patterns import StrategyPattern
 from .recommendation import StrategyRecommendation
+
+if TYPE_CHECKING:
+    from ..patterns import StrategyPattern
 
 __all__ = ["reasons_of"]
 

@@ -1,6 +1,7 @@
 """``Bandit.explain``: what is told is what was, exactly; and nothing is changed by telling it."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ _SCHEMA = ContextSchema(
 )
 
 
-def _context(i: int) -> dict[str, object]:
+def _context(i: int) -> dict[str, Any]:
     return {"task": ("code", "text")[i % 2], "hard": "abc"[i % 3], "size": 1 + 7 * i % 900, "hot": i % 5 == 0}
 
 
