@@ -196,6 +196,7 @@ def test_a_key_opens_and_its_end_closes(visit: Visit, history: str, tmp_path: Pa
         page.wait_for_url("**/ui/login")
         page.get_by_label("API key").fill(key)
         page.get_by_role("button", name="Log in").click()
+        page.wait_for_url(url + "/")
         keys.revoke(known.id)
         page.goto(url + "/")
         expect(page.get_by_role("heading", level=1)).to_have_text("Log in")
