@@ -89,7 +89,7 @@ class DecisionsAgain:
         self._turn = False
         self._recipe = _recipe(spec.name, spec.spec_hash)
 
-    def prepare(self, decisions: DecisionColumns) -> Prepared | None:
+    def arranged(self, decisions: DecisionColumns) -> Prepared | None:
         """What can be told of this spec's decisions before the walk is at their rows; None where it is
         nothing. Calls may not overlap.
         """

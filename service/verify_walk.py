@@ -148,7 +148,7 @@ class _SectionWalk:
             return await asyncio.to_thread(self._prepare, decisions)
 
     def _prepare(self, decisions: DecisionColumns) -> _Made:
-        return decisions, {key: decider.prepare(decisions) for key, decider in self._deciders.items()}
+        return decisions, {key: decider.arranged(decisions) for key, decider in self._deciders.items()}
 
     def _page_end(self, first: int) -> int:
         """Stored sums are compared between pages."""

@@ -15,3 +15,5 @@ COMMENT ON COLUMN nyx.pattern_snapshot.seq IS 'Number of the last row of the log
 COMMENT ON COLUMN nyx.pattern_snapshot.window_s IS 'Back from found_at, by the time of the reports; NULL for all.';
 COMMENT ON COLUMN nyx.pattern_snapshot.metadata IS
     'strategy_patterns, failure_patterns, optimization_opportunities, performance_trends and further ones, as to_dict() has them.';
+COMMENT ON TABLE nyx.pattern_snapshot IS
+    'What was found in the log, in versions: the document of patterns, failures, opportunities and trends.';

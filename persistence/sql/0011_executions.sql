@@ -16,3 +16,4 @@ COMMENT ON COLUMN nyx.execution.digest IS
     'Hash of what was reported, its time aside: the same report again is known by it.';
 COMMENT ON COLUMN nyx.execution.decision_id IS
     'Of the decision whose outcome this execution was; what is learned from it stands in the log.';
+COMMENT ON TABLE nyx.execution IS 'Executions that agents report, with or without a decision: they change no choice, so they take no number.';

@@ -12,3 +12,4 @@ CREATE TABLE nyx.advice (
 CREATE INDEX advice_by_time ON nyx.advice (bandit, asked_at);
 COMMENT ON COLUMN nyx.advice.document IS
     'The expected reward of each action that was open, and the stakes that they were priced by.';
+COMMENT ON TABLE nyx.advice IS 'What was advised about running executions: it changes no choice, so it takes no number.';
