@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 import asyncpg
 
 from ..errors import DatabaseRefused, DatabaseUnavailable, NyxError
+from .gate import Gate, passing
 from .migrations import migrate
 from .queries import Connection
 from .sessions import session_settings
@@ -87,11 +88,17 @@ def reaching() -> Iterator[None]:
 
 
 async def connect(
-    dsn: str, *, connections: int = 4, timeout_s: float = 10.0, away: bool = False
+    dsn: str,
+    *,
+    connections: int = 4,
+    timeout_s: float = 10.0,
+    away: bool = False,
+    gate: Gate | None = None,
 ) -> asyncpg.Pool:
     """Open a pool on a database whose schema is brought up to date.
 
     away : only make the pool, for a server that does not answer now; ``prepare`` does the rest.
+    gate : whoever wants a connection passes it.
 
     Raises
     ------
@@ -107,6 +114,7 @@ async def connect(
             command_timeout=60.0,
             server_settings=session_settings(dsn),
             reset=_nothing_to_reset,
+            setup=None if gate is None else gate.admit,
         )
     except (ValueError, OverflowError) as error:  # its text may repeat the DSN, and with it the password
         raise unavailable(f"{type(error).__name__} for {_shown(dsn)}", _SETUP_FIX) from None
@@ -129,8 +137,9 @@ async def prepare(pool: asyncpg.Pool, shown: str = "the database") -> None:
     DatabaseUnavailable, DatabaseRefused, SchemaMismatch : as in ``connect``.
     """
     try:
-        async with pool.acquire() as connection:
-            await migrate(connection)
+        with passing():
+            async with pool.acquire() as connection:
+                await migrate(connection)
     except (*UNREACHABLE, asyncpg.InsufficientPrivilegeError) as error:
         raise unavailable(f"{_told(error)} for {shown}", _SETUP_FIX) from error
     except asyncpg.PostgresError as error:

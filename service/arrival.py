@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncpg
 
 from ..persistence.database import prepare, reaching
+from ..persistence.gate import Gate, passing
 from ..persistence.replica import Replica
 from ..persistence.store import Store
 from .following import Following
@@ -15,11 +16,15 @@ __all__ = ["Arrival"]
 class Arrival:
     """Brings the schema up to date, restores what the bandit knows, and makes it and its spec known.
 
-    ``ready`` : the memory of the process is a prefix of the log. ``done`` : rows can be written too.
+    ``gate`` : before the pool; it is opened when all is done, so that no call meets a schema that is not
+    there, or of another version. ``ready`` : the memory of the process is a prefix of the log. ``done`` :
+    rows can be written too.
     """
 
-    def __init__(self, pool: asyncpg.Pool, store: Store, replica: Replica, following: Following) -> None:
-        self._pool, self._store = pool, store
+    def __init__(
+        self, pool: asyncpg.Pool, gate: Gate, store: Store, replica: Replica, following: Following
+    ) -> None:
+        self._pool, self._gate, self._store = pool, gate, store
         self._replica, self._following = replica, following
         self._prepared = self.ready = self.done = False
 
@@ -35,7 +40,7 @@ class Arrival:
         if not self._prepared:
             await prepare(self._pool)
             self._prepared = True
-        with reaching():
+        with reaching(), passing():
             if not self.ready:
                 if self._replica.seq:  # an earlier attempt got as far as that
                     await self._replica.catch_up()
@@ -45,3 +50,4 @@ class Arrival:
                 self._following.start()
             await self._store.register()
         self.done = True
+        self._gate.open()

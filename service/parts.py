@@ -13,6 +13,7 @@ from ..bandit import BanditSpec, Learner
 from ..errors import DatabaseUnavailable
 from ..persistence.database import close_pool, connect, may_pass, place
 from ..persistence.embedded import EmbeddedServer
+from ..persistence.gate import Gate
 from ..persistence.group_commit import GroupCommit
 from ..persistence.news import News
 from ..persistence.replica import Replica
@@ -116,9 +117,10 @@ async def open_parts(spec: BanditSpec, dsn: str | None, options: Options) -> Par
     pool = spooling = None
     try:
         availability = Availability(spec.name)
-        pool = await _pool(dsn, options, availability)
+        gate = Gate()
+        pool = await _pool(dsn, gate, options, availability)
         spooling = await asyncio.to_thread(_spooling, spec, where, options, settings)
-        return await _assemble(spec, learner, pool, server, dsn, availability, spooling, options)
+        return await _assemble(spec, learner, pool, gate, server, dsn, availability, spooling, options)
     except BaseException:
         try:
             if spooling is not None:
@@ -128,14 +130,14 @@ async def open_parts(spec: BanditSpec, dsn: str | None, options: Options) -> Par
         raise
 
 
-async def _pool(dsn: str, options: Options, availability: Availability) -> asyncpg.Pool:
+async def _pool(dsn: str, gate: Gate, options: Options, availability: Availability) -> asyncpg.Pool:
     try:
-        return await connect(dsn, connections=options.connections)
+        return await connect(dsn, connections=options.connections, gate=gate)
     except DatabaseUnavailable as error:
         if not options.fail_open or not may_pass(error):
             raise
         availability.lost(error.found)
-        return await connect(dsn, connections=options.connections, away=True)
+        return await connect(dsn, connections=options.connections, away=True, gate=gate)
 
 
 def _spooling(spec: BanditSpec, where: str, options: Options, settings: Settings) -> Spooling:
@@ -153,6 +155,7 @@ async def _assemble(
     spec: BanditSpec,
     learner: Learner,
     pool: asyncpg.Pool,
+    gate: Gate,
     server: EmbeddedServer | None,
     dsn: str,
     availability: Availability,
@@ -163,7 +166,7 @@ async def _assemble(
     replica = Replica(learner, store)
     trees = ThoughtTrees(pool, options.thought_trees)
     following = Following(store, replica, availability, News(pool, spec.name))
-    arrival = Arrival(pool, store, replica, following)
+    arrival = Arrival(pool, gate, store, replica, following)
     try:
         await _arrive(arrival, availability, options)
         commit = GroupCommit(
