@@ -41,8 +41,8 @@ ReceiptT_co = TypeVar("ReceiptT_co", covariant=True)
 class AsyncLearner(Protocol[DecisionT, ReceiptT_co]):
     """``LearningEngine``, ``AsyncNyxClient``, or what stands in for them.
 
-    A learner may also have ``abandon_soon(decision)``, which notes a cancelled execution without waiting; one
-    that has not leaves its decision without a reward.
+    A learner may also have ``abandon_soon(decision)``, which notes a cancelled execution without waiting
+    (engine and client have it); one that has not leaves its decision without a reward.
     """
 
     async def select_arm(

@@ -11,7 +11,7 @@ from .base import OpenParts
 if TYPE_CHECKING:
     from ...insights.evolution import PatternEvolution
     from ...insights.failures import FailurePatterns
-    from ...insights.opportunities import OptimizationOpportunities, OptimizationOpportunity
+    from ...insights.opportunities import Evidence, OptimizationOpportunities, OptimizationOpportunity
     from ...insights.patterns import AgentPerformancePattern, StrategyPatterns
     from ...insights.resources import ResourcePatterns
     from ...insights.temporal import TemporalPatterns
@@ -277,15 +277,18 @@ class InsightCalls(OpenParts):
         self._check_open()
         return await self._patterns_at_hand().evolution(versions)
 
-    async def evidence(self, opportunity: OptimizationOpportunity) -> list[dict[str, Any]]:
+    async def evidence(self, opportunity: OptimizationOpportunity | Evidence) -> list[dict[str, Any]]:
         """The executions that went an opportunity's way: what its estimate rests on, as rows of the log.
 
+        opportunity : or its ``evidence`` alone.
         Each with ``decision_id``, ``seq``, ``arm_id``, ``propensity``, ``reward`` and ``reported_at``.
         """
         self._check_open()
-        from ..finding import evidence_of_log  # noqa: PLC0415 - loads scipy
+        from ...insights.opportunities import Evidence as Filter  # noqa: PLC0415 - loads scipy
+        from ..finding import evidence_of_log  # noqa: PLC0415
 
-        return await evidence_of_log(self._store, opportunity.evidence)
+        asked = opportunity if isinstance(opportunity, Filter) else opportunity.evidence
+        return await evidence_of_log(self._store, asked)
 
     def _patterns_at_hand(self) -> PatternBook:
         if self._pattern_book is None:

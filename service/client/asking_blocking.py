@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ from ...bandit.prediction import PerformancePrediction
 from ...features.monitors import PerformanceMetrics
 from . import questions
 from .answers import ServedDecision, ServedReceipt
+from .asking_stored_blocking import Stored
 from .calls import Call
 
 __all__ = ["Questions"]
@@ -21,7 +22,7 @@ _Document = Mapping[str, Any]
 _MONTH_S = 30 * 86_400.0
 
 
-class Questions(ABC):
+class Questions(Stored):
     """The calls of ``LearningEngine`` beside choosing and reporting.
 
     Where the engine's answer is a value of a light module, so is the client's; otherwise it is the plain JSON

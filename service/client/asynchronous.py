@@ -14,6 +14,7 @@ from ...errors import DatabaseUnavailable, NyxError, Overloaded
 from ...rewards import Outcome
 from ..telemetry import carried
 from . import calls
+from .abandoning import AbandonsSoon
 from .answers import ServedDecision, ServedReceipt, error_of, unreachable
 from .asking import AsyncQuestions
 from .calls import Attempts, Call
@@ -24,7 +25,7 @@ _Result = TypeVar("_Result")
 _PATIENCE_S = 10.0
 
 
-class AsyncNyxClient(AsyncQuestions):
+class AsyncNyxClient(AsyncQuestions, AbandonsSoon):
     """The calls of ``LearningEngine`` for one bandit of a server, asynchronous.
 
     Parameters
@@ -52,6 +53,7 @@ class AsyncNyxClient(AsyncQuestions):
         fallback: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
+        super().__init__()
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         self.bandit = bandit
         self._deadline_s, self._patience_s, self._fallback = deadline_s, patience_s, fallback
@@ -65,6 +67,7 @@ class AsyncNyxClient(AsyncQuestions):
 
     async def close(self) -> None:
         """Let the connections go."""
+        await self._all_noted()
         await self._http.aclose()
 
     async def create_bandit(self, spec: BanditSpec) -> None:
@@ -145,6 +148,17 @@ class AsyncNyxClient(AsyncQuestions):
         DecisionUnknown : no such decision is stored.
         """
         return await self._send(calls.retract(self.bandit, decision), self._patience_s)
+
+    async def abandon(self, decision: ServedDecision | str) -> None:
+        """``LearningEngine.abandon``; of a fallback nothing is sent: no server knows it.
+
+        Raises
+        ------
+        DecisionUnknown : no such decision is stored. RewardConflict : it has a reward, or was retracted.
+        """
+        if isinstance(decision, ServedDecision) and decision.fallback:
+            return
+        await self._send(calls.abandon(self.bandit, decision), self._patience_s)
 
     async def rewards(self, decision_id: str) -> Mapping[str, Any]:
         """A stored decision and where its reward stands, as the server tells it.

@@ -51,6 +51,7 @@ class NyxClient(Questions):
         fallback: str | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
+        super().__init__()
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         self.bandit = bandit
         self._deadline_s, self._patience_s, self._fallback = deadline_s, patience_s, fallback
@@ -144,6 +145,17 @@ class NyxClient(Questions):
         DecisionUnknown : no such decision is stored.
         """
         return self._send(calls.retract(self.bandit, decision), self._patience_s)
+
+    def abandon(self, decision: ServedDecision | str) -> None:
+        """``LearningEngine.abandon``; of a fallback nothing is sent: no server knows it.
+
+        Raises
+        ------
+        DecisionUnknown : no such decision is stored. RewardConflict : it has a reward, or was retracted.
+        """
+        if isinstance(decision, ServedDecision) and decision.fallback:
+            return
+        self._send(calls.abandon(self.bandit, decision), self._patience_s)
 
     def rewards(self, decision_id: str) -> Mapping[str, Any]:
         """A stored decision and where its reward stands, as the server tells it.

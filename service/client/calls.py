@@ -16,6 +16,7 @@ from .answers import FALLBACK, ServedDecision, ServedReceipt
 __all__ = [
     "Attempts",
     "Call",
+    "abandon",
     "beliefs",
     "check_own",
     "create_bandit",
@@ -122,6 +123,11 @@ def report(
 def retract(bandit: str, decision: ServedDecision | str) -> Call[ServedReceipt]:
     """Forget a decision."""
     return _about(bandit, decision, {"retract": True})
+
+
+def abandon(bandit: str, decision: ServedDecision | str) -> Call[ServedReceipt]:
+    """An execution that was cancelled."""
+    return _about(bandit, decision, {"abandon": True})
 
 
 def rewards(bandit: str, decision_id: str) -> Call[Mapping[str, Any]]:

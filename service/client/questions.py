@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from ...bandit.adapting import AdaptationRecommendation, AdaptationStakes
+from ...bandit.advice_record import ActionRecord, AdaptationRecord
 from ...bandit.guardrails import Override
 from ...bandit.prediction import Expected, PerformancePrediction
 from ...features.monitors import PerformanceMetrics
@@ -18,9 +19,11 @@ from .calls import Call, segment
 __all__ = [
     "about",
     "adaptation",
+    "adaptation_record",
     "ask",
     "decisions",
     "evaluations",
+    "evidence",
     "execution",
     "optimize",
     "order",
@@ -28,6 +31,7 @@ __all__ = [
     "outcomes",
     "predict",
     "recommend",
+    "refresh",
     "revocation",
 ]
 
@@ -134,6 +138,27 @@ def adaptation(
 def _advice(told: Any) -> AdaptationRecommendation:
     known = {name: told[name] for name in AdaptationRecommendation.__dataclass_fields__}
     return AdaptationRecommendation(**{**known, "reasons": tuple(told["reasons"])})
+
+
+def adaptation_record(bandit: str, time_window_s: float | None) -> Call[AdaptationRecord]:
+    """How advice has done."""
+    return Call(
+        "GET",
+        f"/v1/bandits/{segment(bandit)}/adaptation",
+        lambda told: AdaptationRecord(tuple(ActionRecord(**one) for one in told["actions"]), told["advised"]),
+        query={} if time_window_s is None else {"time_window_s": time_window_s},
+    )
+
+
+def refresh(bandit: str, body: Document) -> Call[Document]:
+    """Patterns to find anew and store."""
+    return _post(bandit, "patterns/stored", body, lambda told: told["patterns"])
+
+
+def evidence(bandit: str, opportunity: Document) -> Call[Sequence[Document]]:
+    """The executions behind one of the opportunities."""
+    body = {"evidence": opportunity["evidence"], "limit": 100_000}
+    return _post(bandit, "evidence", body, lambda told: told["executions"])
 
 
 def order(

@@ -24,6 +24,7 @@ from . import (
     health_routes,
     insight_routes,
     outcome_routes,
+    stored_routes,
 )
 from .analyses import Analyses
 from .bandits import Bandits
@@ -83,6 +84,7 @@ def create_app(options: ServeOptions | None = None, *, pauses: Pauses | None = N
     for routes in (
         outcome_routes,
         guardrail_routes,
+        stored_routes,
         insight_routes,
         advice_routes,
         decision_routes,

@@ -53,7 +53,7 @@ class DecisionBatch(_Request):
 
 
 class OutcomeReport(_Request):
-    """What a decision was worth: exactly one of outcome, reward and part, or a retraction."""
+    """What a decision was worth: one of outcome, reward and part; or how else it ended."""
 
     outcome: dict[str, Any] | None = Field(None, description="The fields of an Outcome.")
     reward: float | None = Field(None, description="A number in [0, 1].")
@@ -62,6 +62,7 @@ class OutcomeReport(_Request):
     identifier: _Text = Field("", description="Which of its reports this is.")
     corrects: int | None = Field(None, ge=0, description="Revision of the report that this one replaces.")
     retract: bool = Field(False, description="Forget the decision: what it taught leaves the sums.")
+    abandon: bool = Field(False, description="The execution was cancelled: nothing is learned from it.")
 
 
 class OutcomeItem(OutcomeReport):

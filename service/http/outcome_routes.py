@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from ...bandit import Receipt
+from ...bandit.reports import receipt_of
 from ...errors import NyxError, OutcomeInvalid
 from ...rewards import Outcome
 from ..bulk import RewardReport
 from ..engine import LearningEngine
 from ..evaluations import reports_of_evaluations
+from ..reporting import SPOOLED_REPORT
 from .access import check_writer, writer
 from .answers import json_answer, receipt_document
 from .bandits import Bandits
@@ -35,7 +38,7 @@ router = APIRouter(prefix="/v1", tags=["outcomes"], responses=PROBLEMS)
     openapi_extra=described(OutcomeReport),
 )
 async def report(request: Request, decision_id: str, bandit: str | None = None) -> Response:
-    """Say what a decision was worth, correct that, or retract it.
+    """Say what a decision was worth, correct that, or retract it; or that its execution was cancelled.
 
     ``bandit`` : needed where the server has several. The same report again is answered with the same receipt,
     ``applied`` false; another one of the same source and identifier with 409.
@@ -100,10 +103,10 @@ async def _report_all(request: Request, name: str, listed: list[RewardReport]) -
 
 
 async def _report(engine: LearningEngine, decision_id: str, told: OutcomeReport) -> Receipt:
-    if told.retract:
-        if told.model_fields_set != {"retract"}:
-            raise _no_retraction("the report retracts the decision, and says something else too")
-        return await engine.retract(decision_id)
+    if told.retract or told.abandon:
+        if len(told.model_fields_set) > 1:
+            raise _no_report("the report ends the decision, and says something else too")
+        return await (engine.retract(decision_id) if told.retract else _abandon(engine, decision_id))
     return await engine.update_reward(
         decision_id,
         None if told.outcome is None else Outcome.from_dict(told.outcome),
@@ -116,8 +119,8 @@ async def _report(engine: LearningEngine, decision_id: str, told: OutcomeReport)
 
 
 def _listed(i: int, decision_id: str, told: OutcomeReport) -> RewardReport:
-    if told.retract:
-        raise _no_retraction(f"item {i} retracts a decision within a batch")
+    if told.retract or told.abandon:
+        raise _no_report(f"item {i} retracts or abandons a decision within a batch")
     try:
         outcome = None if told.outcome is None else Outcome.from_dict(told.outcome)
     except OutcomeInvalid as error:
@@ -129,12 +132,19 @@ def _listed(i: int, decision_id: str, told: OutcomeReport) -> RewardReport:
     )
 
 
-def _no_retraction(what: str) -> OutcomeInvalid:
+async def _abandon(engine: LearningEngine, decision_id: str) -> Receipt:
+    written = await asyncio.shield(engine.abandon_soon(await engine.decision(decision_id)))
+    if written.row is None:
+        return Receipt(decision_id, 0, None, False, {}, (), SPOOLED_REPORT)
+    return receipt_of(written.row, applied=written.applied)
+
+
+def _no_report(what: str) -> OutcomeInvalid:
     return OutcomeInvalid(
         what,
-        expected='{"retract": true} alone, for one decision',
-        found="retract beside other fields, or in a batch",
-        fix="send the retraction as a request of its own",
+        expected='{"retract": true} or {"abandon": true} alone, for one decision',
+        found="it stands beside other fields, or in a batch",
+        fix="send it as a request of its own",
     )
 
 

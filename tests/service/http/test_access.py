@@ -5,6 +5,7 @@ import json
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -29,7 +30,7 @@ EVALUATION = {
 async def test_each_role_may_do_what_it_may(serve: Serve, keys: KeyFile, spec: BanditSpec) -> None:
     texts = {role: keys.create(role.name, role)[1] for role in Role}
     client = await serve()
-    steps = [
+    steps: list[tuple[str, str, dict[str, Any] | None, Role]] = [
         ("POST", "/v1/bandits", spec.to_dict(), Role.ADMIN),
         ("POST", "/v1/bandits/orchestration/decisions", {**ASKED, "decision_id": "a"}, Role.WRITER),
         ("POST", "/v1/decisions/a/outcome", {"reward": 1}, Role.WRITER),
@@ -39,6 +40,9 @@ async def test_each_role_may_do_what_it_may(serve: Serve, keys: KeyFile, spec: B
         ("POST", "/v1/bandits/orchestration/recommendation", ASKED, Role.READER),
         ("GET", "/v1/bandits/orchestration/overrides", None, Role.READER),
         ("GET", "/v1/bandits/orchestration/anomalies", None, Role.READER),
+        ("POST", "/v1/bandits/orchestration/patterns/stored", {}, Role.WRITER),
+        ("GET", "/v1/bandits/orchestration/patterns/stored", None, Role.READER),
+        ("POST", "/v1/bandits/orchestration/evidence", {"evidence": {}}, Role.READER),
         ("POST", "/v1/bandits/orchestration/executions", {**EXECUTION, "execution_id": "e"}, Role.WRITER),
         ("POST", "/v1/bandits/orchestration/evaluations", {"evaluations": [EVALUATION]}, Role.WRITER),
         ("POST", "/v1/bandits/orchestration/overrides", {"rule": "shadow", "reason": "x"}, Role.ADMIN),

@@ -1,5 +1,6 @@
 """The Python clients: the engine's calls, tried again with the same ids, and a fallback that is honest."""
 
+import asyncio
 import inspect
 import math
 import re
@@ -13,9 +14,27 @@ import pytest
 from fastapi import FastAPI
 
 from nyx_learning import AsyncNyxClient, BanditSpec, LearningEngine, NyxClient, Outcome
-from nyx_learning.errors import DatabaseUnavailable, DecisionConflict, InputInvalid, RewardConflict
+from nyx_learning.bandit.adapting import AdaptationStakes
+from nyx_learning.bandit.advice_record import ActionRecord, AdaptationRecord
+from nyx_learning.errors import (
+    DatabaseUnavailable,
+    DecisionConflict,
+    InputInvalid,
+    OutcomeInvalid,
+    RewardConflict,
+)
 from nyx_learning.features.monitors import PerformanceMetrics
-from nyx_learning.service.client import ServedReceipt, asking, asking_blocking, asynchronous, blocking
+from nyx_learning.service.client import (
+    ServedReceipt,
+    asking,
+    asking_blocking,
+    asking_stored,
+    asking_stored_blocking,
+    asynchronous,
+    blocking,
+)
+from nyx_learning.service.client.calls import Call
+from nyx_learning.service.integrations import learned
 
 URL = "http://localhost"
 
@@ -93,6 +112,104 @@ async def test_the_client_asks_and_orders_as_the_engine_does(
             await client.reserve("b2", cost=1.0)
         with pytest.raises(InputInvalid):
             await client.settle("b2", cost=1.0)
+
+
+async def test_stored_patterns_and_the_record_of_advice_come_over_http(
+    applications: Callable[..., Awaitable[FastAPI]],
+    spec: BanditSpec,
+    contexts: Callable[[int], dict[str, Any]],
+) -> None:
+    transport = httpx.ASGITransport(await applications())
+    async with AsyncNyxClient(URL, spec.name, transport=transport, deadline_s=60, patience_s=60) as client:
+        await client.create_bandit(spec)
+        assert await client.patterns() is None
+        decided = await client.select_arms(
+            [{"context": contexts(i), "decision_id": f"d{i}"} for i in range(6)]
+        )
+        outcomes = [Outcome(success=True, duration_s=2.0 + i) for i in range(5)]
+        await client.update_rewards(
+            [{"decision_id": f"d{i}", "outcome": outcome} for i, outcome in enumerate(outcomes)]
+        )
+        first = await client.refresh_patterns(min_count=5)
+        assert (first["version"], first["executions"], first["seq"]) == (1, 5, 5)
+        assert await client.refresh_patterns(min_count=5) == first == await client.patterns()
+        assert (await client.refresh_patterns(min_count=6))["version"] == 2
+        assert await client.patterns(1) == first
+        assert (await client.pattern_evolution())["versions"] == [1, 2]
+        with pytest.raises(InputInvalid, match="version 9"):
+            await client.patterns(9)
+        arm = decided[0].arm_id
+        told: dict[str, Any] = {
+            "context": {"task": decided[0].context["task"]},
+            "arms": [arm],
+            "error_codes": [],
+        }
+        evidence = {**told, "first_seq": 1, "last_seq": 5, "rows": 5, "chosen": 1}
+        rows = await client.evidence({"evidence": evidence})
+        alike = [d for d in decided[:5] if (d.arm_id, d.context["task"]) == (arm, told["context"]["task"])]
+        assert [row["decision_id"] for row in rows] == [d.decision_id for d in alike]
+        assert (await client.adaptation_record()).actions == ()
+        with pytest.raises(InputInvalid):
+            await client.adaptation_record(-1.0)
+
+
+def test_the_record_of_advice_is_the_engine_s_value() -> None:
+    one = ActionRecord("retry", 30, 25, 20, 0.5, 0.25, -0.25, 0.05, None)
+    transport, asked = _answering(httpx.Response(200, json=AdaptationRecord((one,), 30).to_dict()))
+    with NyxClient(URL, "b", transport=transport) as client:
+        record = client.adaptation_record(60.0)
+    assert record == AdaptationRecord((one,), 30)
+    assert record.stakes().retry_cost > AdaptationStakes().retry_cost
+    assert asked[0].url.params["time_window_s"] == "60.0"
+
+
+async def test_a_cancelled_call_is_abandoned_over_http_too(
+    applications: Callable[..., Awaitable[FastAPI]], spec: BanditSpec
+) -> None:
+    transport, entered = httpx.ASGITransport(await applications()), asyncio.Event()
+    context = {"task": "code", "size": 1}
+    async with AsyncNyxClient(URL, spec.name, transport=transport, deadline_s=60, patience_s=60) as client:
+        await client.create_bandit(spec)
+
+        @learned(client, context=context, decision_id=lambda: "hangs")
+        async def work(*, strategy: str) -> str:
+            entered.set()
+            await asyncio.sleep(60)
+            return strategy
+
+        task = asyncio.create_task(work())
+        await entered.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    # Closing the client has waited for it.
+    async with AsyncNyxClient(URL, spec.name, transport=transport, patience_s=60) as client:
+        told = await client.rewards("hangs")
+        assert (told["state"], told["reward"]) == ("abandoned", None)
+        await client.abandon("hangs")  # again: nothing changes
+        assert (await client.rewards("hangs"))["reports"] == told["reports"]
+        decision = await client.select_arm(context, "done", deadline_s=60)
+        await client.update_reward(decision, reward=1.0)
+        with pytest.raises(RewardConflict):
+            await client.abandon(decision)
+        with pytest.raises(OutcomeInvalid, match="something else"):
+            await client._send(_ending("done", abandon=True, retract=True), 60)
+        batch = [{"decision_id": "done", "abandon": True}]
+        with pytest.raises(OutcomeInvalid, match="within a batch"):
+            await client.update_rewards(batch)
+
+
+def _ending(decision_id: str, **told: bool) -> Call[Any]:
+    return Call("POST", f"/v1/decisions/{decision_id}/outcome", dict, told)
+
+
+def test_the_abandonment_of_a_fallback_is_not_sent() -> None:
+    transport, asked = _answering(httpx.ConnectError("no"))
+    with NyxClient(URL, "b", transport=transport, deadline_s=0.1, fallback="direct") as client:
+        decision = client.select_arm({"task": "code"}, "x")
+        tried = len(asked)
+        client.abandon(decision)
+    assert len(asked) == tried
 
 
 def _answering(*answers: httpx.Response | Exception) -> tuple[httpx.MockTransport, list[httpx.Request]]:
@@ -181,10 +298,17 @@ def test_a_key_is_sent_and_shown_nowhere() -> None:
     assert asked[0].headers["authorization"] == "Bearer nyx_1_secret"
 
 
-@pytest.mark.parametrize(("one", "other"), [(asynchronous, blocking), (asking, asking_blocking)])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(asynchronous, blocking), (asking, asking_blocking), (asking_stored, asking_stored_blocking)],
+)
 def test_the_two_clients_differ_in_nothing_but_waiting(one: ModuleType, other: ModuleType) -> None:
     waiting = Path(inspect.getfile(one)).read_text(encoding="utf-8")
     for ours, theirs in (
+        # A cancelled task has no time: only the client of tasks notes that behind its back.
+        ("from .abandoning import AbandonsSoon\n", ""),
+        (", AbandonsSoon", ""),
+        ("await self._all_noted()\n", ""),
         ("async def ", "def "),
         ("await ", ""),
         ("__aenter__", "__enter__"),
@@ -196,6 +320,8 @@ def test_the_two_clients_differ_in_nothing_but_waiting(one: ModuleType, other: M
         ("AsyncClient", "Client"),
         ("AsyncNyxClient", "NyxClient"),
         ("AsyncQuestions", "Questions"),
+        ("AsyncStored", "Stored"),
+        ("from .asking_stored import", "from .asking_stored_blocking import"),
         ("from .asking import", "from .asking_blocking import"),
         ("asynchronous", "blocking"),
     ):
@@ -210,6 +336,9 @@ def _body(text: str) -> str:
 
 
 ASKED = {
+    "abandon",
+    "abandon_soon",
+    "adaptation_record",
     "analyze_agent_performance_by_type",
     "analyze_performance_trends",
     "analyze_resource_patterns",
@@ -220,6 +349,7 @@ ASKED = {
     "budgets",
     "close",
     "detect_failure_patterns",
+    "evidence",
     "explain",
     "health",
     "identify_optimization_opportunities",
@@ -227,9 +357,12 @@ ASKED = {
     "optimize_parameters",
     "override",
     "overrides",
+    "pattern_evolution",
+    "patterns",
     "predict_workflow_performance",
     "recommend_strategy",
     "record_execution",
+    "refresh_patterns",
     "report",
     "reserve",
     "retract",

@@ -187,7 +187,7 @@ async def test_the_clients_are_learners_too() -> None:
         assert work() == 2
 
 
-async def test_a_client_whose_run_is_cancelled_leaves_the_decision_open() -> None:
+async def test_a_client_whose_run_is_cancelled_says_so_behind_it() -> None:
     sent: list[str] = []
 
     def noted(request: httpx.Request) -> httpx.Response:
@@ -198,4 +198,5 @@ async def test_a_client_whose_run_is_cancelled_leaves_the_decision_open() -> Non
         with pytest.raises(asyncio.CancelledError):
             async with Execution(client, CODE, "wf-1"):
                 raise asyncio.CancelledError
-    assert sent == ["/v1/bandits/integrated/decisions"]
+        assert sent == ["/v1/bandits/integrated/decisions"]
+    assert sent[1:] == ["/v1/decisions/wf-1/outcome"]
