@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time as clock
 from collections import OrderedDict
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .problems import problem
 
-__all__ = ["BodyLimit", "LocalHost", "RateLimit"]
+__all__ = ["BodyLimit", "LocalHost", "RateLimit", "is_foreign"]
 
 _CALLERS_MAX = 10_000
+_HARMLESS = {"GET", "HEAD", "OPTIONS"}
 
 
 class BodyLimit:
@@ -106,18 +108,26 @@ class RateLimit:
 class LocalHost:
     """Refuses other names for this machine: without keys, a page of another site must not reach it.
 
-    (A browser lets a page talk to its own host; a name server can point that name here afterwards.)
+    (A browser lets a page talk to its own host; a name server can point that name here afterwards. And it
+    lets any page send some requests without asking first, though not read the answers.)
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer 400."""
-        host = Headers(scope=scope).get("host", "") if scope["type"] == "http" else "localhost"
+        """Pass the request on, or answer 400 or 403."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
         name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
         if name in {"localhost", "127.0.0.1", "[::1]"}:
-            await self._app(scope, receive, send)
+            if scope["method"] in _HARMLESS or not is_foreign(headers):
+                await self._app(scope, receive, send)
+            else:
+                await self._foreign(headers, scope, receive, send)
             return
         answer = problem(
             400,
@@ -129,6 +139,29 @@ class LocalHost:
             retryable=False,
         )
         await answer(scope, receive, send)
+
+    async def _foreign(self, headers: Headers, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = problem(
+            403,
+            "origin_refused",
+            "without keys, the server takes nothing from pages of other sites",
+            expected="no Origin, or this server's own",
+            found=f"{headers.get('origin', '')!r:.80}",
+            fix="send it from a program, or create a key: nyx-learning key create",
+            retryable=False,
+        )
+        await answer(scope, receive, send)
+
+
+def is_foreign(headers: Headers) -> bool:
+    """Whether a browser says that a page of another site sent this; false where nothing is said."""
+    origin = headers.get("origin")
+    if origin is None:
+        return False
+    try:
+        return urlsplit(origin).netloc != headers.get("host", "")
+    except ValueError:  # no address at all
+        return True
 
 
 def _caller(scope: Scope) -> str:

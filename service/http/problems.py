@@ -60,7 +60,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     for status, text in {
         400: "The request cannot be read.",
         401: "There is no key, or it is not known.",
-        403: "The key may not do this.",
+        403: "The key may not do this; or, without keys, a page of another site sent it.",
         404: "There is no such bandit or decision (a decision may still be on its way).",
         409: "Something else is stored under this id.",
         410: "The decision was closed before this came, or retention dropped what it knew.",

@@ -115,7 +115,10 @@ def _gone(visit: Visit) -> Callable[[], Awaitable[bool]]:
 
 def _inside(path: str) -> str:
     """A path of this dashboard; the first page for whatever else was asked for."""
-    split = urlsplit(path) if path.isprintable() and "\\" not in path else None
+    try:
+        split = urlsplit(path) if path.isprintable() and "\\" not in path else None
+    except ValueError:  # such as //[
+        split = None
     inside = split is not None and not split.scheme and not split.netloc
     known = split is not None and (split.path == "/" or split.path.startswith("/ui/"))
     return path if inside and known and not path.startswith("//") else "/"

@@ -14,12 +14,12 @@ import time as clock
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from ..keys import ApiKey, KeyFile, Role
+from ..limits import is_foreign
 from ..problems import Refused
 
 __all__ = ["COOKIE", "Sessions", "Visitor", "check_form", "set_cookie"]
@@ -134,9 +134,7 @@ def check_form(request: Request, visitor: Visitor, form: Mapping[str, str]) -> N
     ------
     Refused : it came from another site, or without the token of this visitor's pages.
     """
-    origin = request.headers.get("origin")
-    host = request.headers.get("host", "")
-    foreign = origin is not None and urlsplit(origin).netloc != host
+    foreign = is_foreign(request.headers)
     foreign = foreign or request.headers.get("sec-fetch-site", "same-origin") != "same-origin"
     given = form.get("csrf", "").encode("utf-8", "replace")
     if foreign or visitor.fresh or not hmac.compare_digest(given, visitor.csrf.encode()):

@@ -77,8 +77,10 @@ async def test_the_login_leads_nowhere_else(serve: Serve, keys: KeyFile) -> None
         "/\\evil.example",
         "javascript:alert(1)",
         "/v1/bandits",
+        "//[",
     )
     for after in elsewhere:
+        assert (await client.get("/ui/login", params={"next": after})).status_code == 200, after
         assert (await log_in(client, key, after)).headers["location"] == "/", after
 
 
@@ -115,6 +117,8 @@ async def test_a_form_needs_the_token_of_its_session(client: httpx.AsyncClient) 
         (order("0" * 64, **mine), {}),
         (order("é", **mine), {}),
         (order(csrf, **mine), {"Origin": "http://evil.example"}),
+        (order(csrf, **mine), {"Origin": "http://["}),
+        (order(csrf, **mine), {"Origin": "null"}),
         (order(csrf, **mine), {"Sec-Fetch-Site": "cross-site"}),
         (order(csrf, **mine), {"Sec-Fetch-Site": "same-site"}),
         (order(csrf, **mine), {"Cookie": f"{COOKIE}=x.y.z.w"}),
@@ -156,6 +160,19 @@ async def test_a_wrong_order_changes_nothing_and_keeps_what_was_typed(client: ht
 
 async def test_only_the_own_host_is_answered(client: httpx.AsyncClient) -> None:
     assert (await client.get("/", headers={"Host": "evil.example"})).status_code == 400
+
+
+async def test_without_keys_pages_of_other_sites_send_nothing(client: httpx.AsyncClient) -> None:
+    pin = {"rule": "pin", "arms": ["direct"], "reason": "x"}
+    for origin in ("http://evil.example", "http://localhost:3000", "null", "http://["):
+        answer = await client.post(
+            "/v1/bandits/orchestration/overrides", json=pin, headers={"Origin": origin}
+        )
+        assert (answer.status_code, answer.json()["code"]) == (403, "origin_refused"), origin
+        assert (await client.get("/", headers={"Origin": origin})).status_code == 200  # a link leads here
+    own = {"Origin": "http://localhost"}
+    answer = await client.post("/v1/bandits/orchestration/overrides", json=pin, headers=own)
+    assert answer.status_code == 200
 
 
 def test_sessions_are_those_of_one_secret_and_of_keys_that_are_there(keys: KeyFile) -> None:
