@@ -61,6 +61,15 @@ def _labels(text: str, name: str) -> set[str]:
     return set() if found is None else set(re.findall(r'(\w+)="', found.group(1)))
 
 
+def test_no_alert_waits_for_a_change_of_a_series_that_begins_with_what_it_counts() -> None:
+    rules = [rule for group in _yaml("prometheus-alerts.yaml")["groups"] for rule in group["rules"]]
+    counting = [rule for rule in rules if "nyx_monitor_events" in rule["expr"]]
+    assert len(counting) == 2
+    for rule in counting:
+        assert not re.search(r"\b(delta|idelta|rate|increase|changes)\(", rule["expr"]), rule["alert"]
+        assert "or 0 * max by (bandit) (nyx_state_seq offset 15m)" in rule["expr"]
+
+
 async def test_overrides_are_counted_and_names_beyond_the_first_hundred_are_others(
     serve: Serve, spec: BanditSpec
 ) -> None:
