@@ -27,8 +27,7 @@ function keepInputs(from, to) {
   for (const box of from.querySelectorAll(".scroll[aria-label]")) {
     const fresh = to.querySelector('.scroll[aria-label="' + CSS.escape(box.getAttribute("aria-label")) + '"]');
     if (fresh && (box.scrollLeft || box.scrollTop)) {
-      requestAnimationFrame(() => fresh.scrollTo(box.scrollLeft, box.scrollTop));
-      const left = box.scrollLeft, top = box.scrollTop;
+      const left = box.scrollLeft, top = box.scrollTop; // behind the replacement, the old one knows no more
       requestAnimationFrame(() => fresh.scrollTo(left, top));
     }
   }

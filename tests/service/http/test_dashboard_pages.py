@@ -130,6 +130,7 @@ async def shows_rewards_and_choices(client: httpx.AsyncClient) -> None:
     assert {"code", "text"} <= set(re.findall(r'<th scope="row">(\w+)</th>', html))  # rows of the heat map
     shares = re.findall(r'class="h\d+">\D*([\d.]+) %', html)
     assert len(shares) == 8  # two kinds of context, four arms
+    assert "What is really chosen may differ" not in text
 
 
 async def finds_a_decision_by_its_id(client: httpx.AsyncClient) -> None:
@@ -210,6 +211,7 @@ async def test_no_text_becomes_markup(serve: Serve) -> None:
     order = {"rule": "cap", "arms": ["<i>arm</i>"], "share": 0.5, "reason": EVIL}
     assert (await client.post(f"{path}/overrides", json=order)).status_code == 200
     pages = [await page(client, f"/ui/{view}", bandit=EVIL) for view in VIEWS]
+    assert "What is really chosen may differ:" in pages[list(VIEWS).index("bandit")]  # there is an override
     pages.append(await page(client, "/"))
     pages.append(await page(client, "/ui/decision", bandit=EVIL, id=f"{EVIL}3"))
     pages.append(await page(client, "/ui/decision", 404, bandit=EVIL, id=f"no {EVIL}"))
