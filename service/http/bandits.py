@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any, Self
 
 import asyncpg
@@ -40,6 +41,7 @@ class Bandits:
         self._opening = asyncio.Lock()
         self._stack = AsyncExitStack()
         self._leaving: set[asyncio.Task[None]] = set()
+        self._coming: dict[str, asyncio.Task[LearningEngine]] = {}
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
@@ -52,8 +54,10 @@ class Bandits:
 
     async def __aexit__(self, *_: object) -> None:
         """Close every engine: what waits is written, or spooled."""
-        self._watching.cancel()
-        await asyncio.wait([self._watching])
+        ending = [self._watching, *self._coming.values()]
+        for task in ending:
+            task.cancel()
+        await asyncio.wait(ending)
         engines = list(self._engines.values())
         self._engines = {}
         try:
@@ -89,9 +93,10 @@ class Bandits:
         BanditUnknown : the database has none of this name.
         Overloaded : too many are open.
         """
-        engine = self._engines.get(name)
-        if engine is not None:
-            return engine
+        return self._engines.get(name) or await self._bring(name, await self._newest(name))
+
+    async def _newest(self, name: str) -> Any:
+        """The document of a bandit's newest spec."""
         with reaching():
             document = await self._pool.fetchval(query("newest_spec"), name) if _storable(name) else None
         if document is None:
@@ -101,8 +106,35 @@ class Bandits:
                 found=f"{name!r:.100}",
                 fix="create it: POST /v1/bandits; or list them: GET /v1/bandits",
             )
+        return document
+
+    async def _bring(self, name: str, document: Any) -> LearningEngine:
         async with self._opening:
             return self._engines.get(name) or await self._open(spec_from(document))
+
+    async def soon(self, name: str, wait_s: float) -> LearningEngine | None:
+        """``get`` for who waits ``wait_s`` at most; None: it is being opened, and that goes on.
+
+        Raises
+        ------
+        BanditUnknown, Overloaded : as in ``get``.
+        """
+        engine = self._engines.get(name)
+        if engine is not None:
+            return engine
+        document = await self._newest(name)
+        coming = self._coming.get(name)
+        if coming is None:
+            bringing = self._bring(name, document)
+            coming = self._coming[name] = asyncio.create_task(bringing, name="nyx-open")
+            coming.add_done_callback(partial(self._came, name))
+        done, _ = await asyncio.wait([coming], timeout=wait_s)
+        return coming.result() if done else None
+
+    def _came(self, name: str, coming: asyncio.Task[LearningEngine]) -> None:
+        del self._coming[name]
+        if not coming.cancelled() and (error := coming.exception()) is not None:
+            _LOG.debug("bandit '%.100s' could not be opened: %r", name, error)  # who asks again is told
 
     async def only(self, name: str | None) -> LearningEngine:
         """The engine of a bandit, or of the only one where none is named.

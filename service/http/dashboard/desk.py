@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,9 +23,11 @@ from .reading import Reading
 from .render import HEADERS, page
 from .session import Sessions, Visitor, check_form, set_cookie
 
-__all__ = ["Desk", "Visit", "asset_answer", "framed", "go"]
+__all__ = ["BeingOpened", "Desk", "Visit", "asset_answer", "framed", "go"]
 
+_LOG = logging.getLogger("nyx_learning")
 _FORM_BYTES = 64 * 1024
+_OPENING_S, _AGAIN = 0.3, "2"
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -45,6 +48,10 @@ class Desk:
         finally:
             await self.live.close()
             await self.reading.close()
+
+
+class BeingOpened(Exception):
+    """The bandit of this name is on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +78,13 @@ class Visit:
         Raises
         ------
         BanditUnknown, Overloaded : as in ``Bandits.get``.
+        BeingOpened : it is not there yet, and comes; the page says so meanwhile.
         """
-        return await self.bandits.get(self.asked("bandit"))
+        name = self.asked("bandit")
+        engine = await self.bandits.soon(name, _OPENING_S)
+        if engine is None:
+            raise BeingOpened(name)
+        return engine
 
     async def form(self) -> dict[str, list[str]]:
         """The fields of a form of this session.
@@ -107,11 +119,14 @@ async def framed(request: Request, make: Make, role: Role | None = Role.READER) 
         answer: Response = go("/ui/login", next=path if request.method == "GET" else "/")
     else:
         try:
-            if role is not None and visitor.role is not None and visitor.role < role:
-                raise _forbidden(role, visitor.role)
+            _check_role(visitor, role)
             answer = await make(visit)
+        except BeingOpened as opening:
+            answer = _opening(visit, str(opening))
         except (NyxError, Refused) as error:
             answer = _failed(visit, error)
+        except Exception as error:  # noqa: BLE001 (people get a page, whatever went wrong)
+            answer = _failed(visit, _unexpected(request, error))
     if visitor.fresh and "set-cookie" not in answer.headers:
         set_cookie(request, answer, visitor)
     return answer
@@ -129,6 +144,27 @@ def asset_answer(content: bytes, kind: str) -> Response:
     return Response(content, 200, kept, kind)
 
 
+def _opening(visit: Visit, name: str) -> Response:
+    again = visit.request.url
+    path = f"{again.path}?{again.query}" if again.query else again.path
+    answer = visit.shown("opening.html", HTTPStatus.ACCEPTED, opening=name, again=path, bandit=None)
+    # As a header it works without scripts, and only until the page has come.
+    answer.headers["Refresh"] = _AGAIN
+    return answer
+
+
+def _unexpected(request: Request, error: Exception) -> Refused:
+    _LOG.error("a page of %s failed", request.url.path, exc_info=error)
+    return Refused(
+        500,
+        "internal",
+        "the server made a mistake",
+        expected="a page",
+        found=type(error).__name__,
+        fix="see the server's log, and report it; the other pages may work",
+    )
+
+
 def _failed(visit: Visit, error: NyxError | Refused) -> Response:
     status = error.status if isinstance(error, Refused) else status_of(error)
     told: Mapping[str, Any] = {
@@ -139,6 +175,11 @@ def _failed(visit: Visit, error: NyxError | Refused) -> Response:
         "code": error.code,
     }
     return visit.shown("error.html", status, error=told, bandit=None)
+
+
+def _check_role(visitor: Visitor, role: Role | None) -> None:
+    if role is not None and visitor.role is not None and visitor.role < role:
+        raise _forbidden(role, visitor.role)
 
 
 def _forbidden(role: Role, found: Role) -> Refused:
