@@ -127,7 +127,9 @@ def gain_of(choices: Choices, shift: Shift) -> Gain | None:
     """The gain of an execution that changes; None where nothing varies.
 
     Mean of dᵢ over mean of the share that changes, whose errors belong together (a ratio of means). Student's
-    with the effective sample size less one as degrees of freedom: few heavy executions make few.
+    with the effective sample size less one as degrees of freedom: few heavy executions make few. What the
+    executions that went the new way differ from their model by is taken to vary as in all executions, at
+    least: a few that happen to be equal are no proof.
     """
     n = len(shift.rows)
     share = float(shift.moved.mean())
@@ -135,7 +137,10 @@ def gain_of(choices: Choices, shift: Shift) -> Gain | None:
         return None
     value = float(shift.gain.mean()) / share
     rest = (shift.gain - value * shift.moved) / share
-    error = math.sqrt(float(rest @ rest) / (n - 1.0) / n)
+    own = choices.reward[shift.rows] - choices.q[shift.rows, choices.arm[shift.rows]]
+    new = shift.weight[shift.after] / (n * share)
+    least = float(own @ own) / n * float(new @ new)
+    error = math.sqrt(max(float(rest @ rest) / (n - 1.0) / n, least))
     ess = _effective(shift)
     if error <= 1e-12 or ess <= 0.0:
         return None

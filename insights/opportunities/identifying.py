@@ -143,10 +143,12 @@ def identify_optimization_opportunities(
         and a.gain.value >= threshold * a.gain.now
         and a.taken <= _TAKEN_MAX
     ]
-    level = 1.0 - (1.0 - coverage) * len(chosen) / max(1, len(asked))
-    told = [_told(choices, executions, a, q, level, min_count) for a, q in chosen]
+    merged = _merged(chosen)
+    # At the level of what is told in the end: the best of several looks better than it is.
+    level = 1.0 - (1.0 - coverage) * len(merged) / max(1, len(asked))
+    told = [_told(choices, executions, a, q, names, level, min_count) for a, q, names in merged]
     return OptimizationOpportunities(
-        tuple(sorted(_merged(told), key=lambda o: (-o.total, o.text))),
+        tuple(sorted(told, key=lambda o: (-o.total, o.text))),
         tuple(by),
         len(executions),
         0 if choices is None else len(choices),
@@ -270,6 +272,7 @@ def _told(
     executions: Sequence[Executed],
     asked: _Asked,
     q: float,
+    alternatives: tuple[str, ...],
     level: float,
     min_count: int,
 ) -> OptimizationOpportunity:
@@ -319,6 +322,7 @@ def _told(
             asked.rows,
             asked.chosen,
         ),
+        alternatives,
     )
 
 
@@ -333,20 +337,21 @@ def _text(asked: _Asked) -> str:
     return f"get rid of {' -> '.join(asked.error_codes)}"
 
 
-def _merged(told: Sequence[OptimizationOpportunity]) -> list[OptimizationOpportunity]:
+def _merged(chosen: Sequence[tuple[_Asked, float]]) -> list[tuple[_Asked, float, tuple[str, ...]]]:
     """In a cell the best arm, and of a parameter the best value; the others become alternatives."""
-    groups: dict[Any, list[OptimizationOpportunity]] = defaultdict(list)
-    for each in told:
-        if each.kind == "strategy":
-            groups["strategy", each.cell].append(each)
-        elif each.kind == "parameter":
-            groups["parameter", each.strategy, each.parameter].append(each)
+    groups: dict[Any, list[tuple[_Asked, float]]] = defaultdict(list)
+    for a, q in chosen:
+        if a.kind == "strategy":
+            groups["strategy", a.cell].append((a, q))
+        elif a.kind == "parameter":
+            groups["parameter", a.strategy, a.parameter].append((a, q))
         else:
-            groups[each.kind, each.arms, each.error_codes].append(each)
+            groups[a.kind, a.arms, a.error_codes].append((a, q))
     found = []
     for same in groups.values():
-        best = max(same, key=lambda o: (o.total, o.text))
-        others = sorted((o for o in same if o is not best), key=lambda o: (-o.total, o.text))
-        names = [str(o.value) if o.kind == "parameter" else o.arms[0] for o in others]
-        found.append(replace(best, alternatives=tuple(names)))
+        (best, q), *others = sorted(
+            same, key=lambda pair: (-pair[0].gain.value * pair[0].share, _text(pair[0]))
+        )
+        names = [str(a.value) if a.kind == "parameter" else a.arms[0] for a, _ in others]
+        found.append((best, q, tuple(names)))
     return found

@@ -1,9 +1,10 @@
 """Each strategy in each cell of contexts: what it reached, against the other strategies in the same cell.
 
 Success is a share with Wilson's interval; its effect is a difference of shares with Newcombe's interval,
-tested by Fisher. Reward is a mean with Student's interval; its effect is a difference, tested by Welch.
-Seconds and costs are compared as logarithms: geometric means, and as effect the ratio of two of them. The
-false discovery rate is held over all effects together, and over all trends together.
+tested by Fisher. Reward is a mean with Student's interval; its effect is a difference, tested by Welch or
+Student, whichever is more cautious. Seconds and costs are compared as logarithms: geometric means, and as
+effect the ratio of two of them. The false discovery rate is held over all effects together, and over all
+trends together.
 """
 
 from __future__ import annotations

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtri
 
 from ...simulation.offpolicy.intervals import wilson
 from ..columns import METRICS, Cell, ExecutionTable, Metric
-from ..evidence import Difference, Moments, fisher, slope_of_moments, welch
+from ..evidence import Difference, Moments, cautious, fisher, slope_of_moments, stratified_fisher, welch
 
 __all__ = ["RATIOS", "Group", "Measured", "measured", "share", "share_difference", "within_cells"]
 
@@ -99,14 +99,17 @@ def within_cells(
 ) -> dict[tuple[str, Metric], tuple[int, Difference]]:
     """Each label against all others in the same cells: values of these, and the cells' mean difference.
 
-        d = Σ w_c d_c / Σ w_c,   w_c = n_c m_c / (n_c + m_c),   var d = Σ w_c² (s²/n_c + u²/m_c) / (Σ w_c)²
+        d = Σ w_c d_c / Σ w_c,   w_c = n_c m_c / (n_c + m_c)
 
     over the cells with two values of both; seconds and costs as ratios. None where fewer than ``min_count``
-    values stand on one side, or none varies.
+    values stand on one side, or none varies. Successes by ``stratified_fisher`` and an interval made of the
+    cells' Wilson intervals; the others by Student's, with variances of both sides apart or in common,
+    whichever is more cautious, and Satterthwaite's degrees of freedom.
 
     References
     ----------
-    Cochran (1954), Some methods for strengthening the common χ² tests, Biometrics 10(4), for the weights.
+    Cochran (1954), Some methods for strengthening the common χ² tests, Biometrics 10(4), for the weights;
+    Donner & Zou (2012), Statistical Methods in Medical Research 21(4), for intervals made of intervals.
     """
     shape = len(table.strategy.labels), len(table.cell.labels)
     inside = (table.strategy.code >= 0) & (table.cell.code >= 0)
@@ -122,21 +125,58 @@ def within_cells(
             if n.sum() < min_count or m.sum() < min_count:
                 continue
             x, y = s.x[i][both], s.x.sum(axis=0)[both] - s.x[i][both]
-            xx, yy = s.xx[i][both], s.xx.sum(axis=0)[both] - s.xx[i][both]
-            spread = (xx - x * x / n) / (n - 1.0) / n, (yy - y * y / m) / (m - 1.0) / m
             weight = n * m / (n + m)
             weight = weight / weight.sum()
-            variance = float((weight * weight * np.maximum(spread[0] + spread[1], 0.0)).sum())
-            if variance <= s.tiny:
-                continue
-            d = float((weight * (x / n - y / m)).sum())
-            reach = float(ndtri(0.5 + coverage / 2.0)) * math.sqrt(variance)
-            p = 2.0 * float(ndtr(-abs(d) / math.sqrt(variance)))
-            found[label, metric] = (
-                int(m.sum()),
-                Difference(spelled(d), spelled(d - reach), spelled(d + reach), p),
-            )
+            if metric == "success":
+                d: Difference | None = _shares_within(
+                    np.rint(x + n * s.center), n, np.rint(y + m * s.center), m, weight, coverage
+                )
+            else:
+                xx, yy = s.xx[i][both], s.xx.sum(axis=0)[both] - s.xx[i][both]
+                squares = np.maximum(xx - x * x / n, 0.0), np.maximum(yy - y * y / m, 0.0)
+                d = _means_within(x / n - y / m, squares, (n, m), weight, s.tiny, coverage)
+            if d is not None:
+                told = Difference(spelled(d.value), spelled(d.low), spelled(d.high), d.p)
+                found[label, metric] = (int(m.sum()), told)
     return found
+
+
+def _means_within(
+    difference: Floats,
+    squares: tuple[Floats, Floats],
+    sizes: tuple[Floats, Floats],
+    weight: Floats,
+    tiny: float,
+    coverage: float,
+) -> Difference | None:
+    """Mean difference over cells, from squares around the means of both sides; None where none varies."""
+    (xx, yy), (n, m), w2 = squares, sizes, weight * weight
+    a, b = w2 * xx / (n - 1.0) / n, w2 * yy / (m - 1.0) / m
+    common = w2 * (xx + yy) / (n + m - 2.0) * (1.0 / n + 1.0 / m)
+    apart = float((a + b).sum())
+    if apart <= tiny:
+        return None
+    df = apart**2 / float((a * a / (n - 1.0) + b * b / (m - 1.0)).sum())
+    whole = float(common.sum())
+    common_df = whole**2 / float((common * common / (n + m - 2.0)).sum())
+    return cautious(float((weight * difference).sum()), ((apart, df), (whole, common_df)), coverage)
+
+
+def _shares_within(
+    hits: Floats, n: Floats, other_hits: Floats, m: Floats, weight: Floats, coverage: float
+) -> Difference | None:
+    """Mean difference of shares over cells; None where all succeeded, or none did."""
+    if not 0.0 < (hits + other_hits).sum() < (n + m).sum():
+        return None
+    z = float(ndtri(0.5 + coverage / 2.0))
+    (l1, u1), (l2, u2) = wilson(hits, n, z), wilson(other_hits, m, z)
+    p1, p2 = hits / n, other_hits / m
+    d = float((weight * (p1 - p2)).sum())
+    below = math.sqrt(float((weight**2 * ((p1 - l1) ** 2 + (u2 - p2) ** 2)).sum()))
+    above = math.sqrt(float((weight**2 * ((u1 - p1) ** 2 + (p2 - l2) ** 2)).sum()))
+    return Difference(
+        d, d - below, d + above, stratified_fisher(int(hits.sum()), hits + other_hits, n, n + m)
+    )
 
 
 def _sums(metric: Metric, table: ExecutionTable, place: Integers, shape: tuple[int, int]) -> _Sums:

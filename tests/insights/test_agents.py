@@ -86,6 +86,20 @@ def test_no_findings_by_chance() -> None:
     assert wrong <= 6  # 5 % of 40 is 2; above 6 comes with probability .01
 
 
+def test_few_that_all_succeeded_are_no_proof() -> None:
+    wrong = 0
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        agents, good = rng.integers(0, 8, 300), rng.random(300) < 0.97
+        rows = [
+            Executed(f"{i}", "s", success=bool(s), reward=float(s), agent_type=f"t{a}")
+            for i, (a, s) in enumerate(zip(agents.tolist(), good.tolist(), strict=True))
+        ]
+        told = [analyze_agent_performance_by_type(rows, f"t{a}").metrics for a in range(8)]
+        wrong += any(m.finding for metrics in told for m in metrics)
+    assert wrong <= 2  # 5 % of 6 is .3; above 2 comes with probability .003
+
+
 def test_agents_come_from_parameters_and_features_too() -> None:
     rows = [Executed(f"p{i}", "s", parameters={"agent_type": "x"}, reward=0.5 + i % 2 / 9) for i in range(30)]
     rows += [Executed(f"c{i}", "s", context={"agent_type": "y"}, reward=0.2 + i % 3 / 9) for i in range(25)]

@@ -14,6 +14,7 @@ from nyx_learning.insights.evidence import (
     mean_difference,
     mean_interval,
     slope,
+    stratified_fisher,
 )
 
 
@@ -50,6 +51,24 @@ def test_the_binomial_tail_bounds_that_of_unequal_trials() -> None:
         assert binomial_tail(k, 5, float(q.mean())) >= exact[k:].sum() - 1e-12
 
 
+def test_tables_together_against_all_of_their_sums() -> None:
+    marked, drawn, total = np.array([3.0, 2.0]), np.array([4.0, 3.0]), np.array([9.0, 5.0])
+    chance: dict[int, float] = {}
+    for i in range(4):
+        for j in range(3):
+            p = stats.hypergeom.pmf(i, 9, 3, 4) * stats.hypergeom.pmf(j, 5, 2, 3)
+            chance[i + j] = chance.get(i + j, 0.0) + float(p)
+    for k in chance:
+        tails = sum(p for s, p in chance.items() if s >= k), sum(p for s, p in chance.items() if s <= k)
+        assert stratified_fisher(k, marked, drawn, total) == pytest.approx(min(1.0, 2.0 * min(tails)))
+    one = stratified_fisher(4, np.array([5.0]), np.array([6.0]), np.array([20.0]))
+    assert one == pytest.approx(fisher(4, 5, 6, 20))
+    many = np.full(40, 100.0)  # a variance of 40 · 6.3 and of twice that: exact, and approximate
+    exact = stratified_fisher(1030, many / 2, many / 2, many)
+    again = stratified_fisher(2042, np.tile(many, 2) / 2, np.tile(many, 2) / 2, np.tile(many, 2))
+    assert exact == pytest.approx(again, rel=0.05)
+
+
 def test_means_and_slopes_against_scipy() -> None:
     rng = np.random.default_rng(2)
     a, b = rng.normal(1.0, 1.0, 30), rng.normal(0.5, 2.0, 21)
@@ -63,6 +82,14 @@ def test_means_and_slopes_against_scipy() -> None:
     trend = slope(np.arange(30.0), a, 0.95)
     assert trend is not None
     assert (trend.value, trend.p) == pytest.approx((line.slope, line.pvalue))
+    equal = np.ones(20)  # no variance of their own, and no proof that the share is above the others' 95 %
+    mostly = (np.arange(1000) % 20 > 0).astype(np.float64)
+    found = mean_difference(equal, mostly, 0.95)
+    told = 1.0, 0.0, 20, mostly.mean(), mostly.std(ddof=1), 1000
+    assert found is not None
+    assert found.p == pytest.approx(stats.ttest_ind_from_stats(*told).pvalue)
+    assert found.p > 0.3
+    assert stats.ttest_ind_from_stats(*told, equal_var=False).pvalue < 1e-9
     assert mean_interval(np.array([1.0, 3.0]), 0.5) == pytest.approx((2.0, 1.0, 3.0))  # t₁(.75) = 1
     assert mean_difference(np.ones(3), np.zeros(3), 0.95) is None
     assert slope(np.zeros(9), a[:9], 0.95) is None

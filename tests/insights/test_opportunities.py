@@ -107,6 +107,50 @@ def test_nothing_is_told_where_nothing_differs() -> None:
     assert wrong <= 5  # 5 % of 30 is 1.5; above 5 comes with probability .003
 
 
+def test_few_that_all_succeeded_are_no_opportunity() -> None:
+    ids, shares = [f"s{i}" for i in range(8)], np.array([0.3, 0.3, *[0.1] * 4, 0.0, 0.0])
+    wrong = 0
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        rows = [
+            Executed(
+                f"e{i}",
+                ids[a],
+                reward=float(rng.random() < 0.95),
+                arm_id=ids[a],
+                propensity=float(shares[a]),
+                chances=dict(zip(ids[:6], shares[:6].tolist(), strict=True)),
+            )
+            for i, a in enumerate(rng.choice(8, 300, p=shares).tolist())
+        ]
+        wrong += bool(identify_optimization_opportunities(rows, 0.02).opportunities)
+    assert wrong <= 3  # 5 % of 12 is .6; above 3 comes with probability .003
+
+
+def test_intervals_are_at_the_level_of_what_is_told() -> None:
+    rng = np.random.default_rng(5)
+    rows = [
+        Executed(
+            f"e{i}",
+            *ARMS[a],
+            reward=float(np.clip(rng.normal((0.3, 0.6, 0.6, 0.6)[a], 0.2), 0, 1)),
+            arm_id=IDS[a],
+            propensity=0.25,
+            chances=dict.fromkeys(IDS, 0.25),
+        )
+        for i, a in enumerate(rng.integers(0, 4, 1000).tolist())
+    ]
+    found = identify_optimization_opportunities(rows, 0.05)
+    one = next(o for o in found.opportunities if o.kind == "strategy")
+    assert len(one.alternatives) == 2
+    choices = choices_of(rows, (), 0)
+    assert choices is not None
+    gain = gain_of(choices, switched(choices, np.ones(len(choices), bool), choices.arms.index(one.arms[0])))
+    assert gain is not None
+    level = 1.0 - 0.05 * len(found.opportunities) / found.asked
+    assert (one.low, one.high) == pytest.approx(gain.interval(level))
+
+
 def test_raw_means_are_fooled_where_this_is_not() -> None:
     fooled = told = 0
     for seed in range(6):
