@@ -11,7 +11,9 @@ import asyncpg
 from ..canonical import canonical_json
 from .queries import query
 
-__all__ = ["AdviceRow", "advice_and_outcomes", "insert_advice"]
+__all__ = ["AdviceRow", "advice_and_outcomes", "drop_advice", "insert_advice"]
+
+_DROPPED_AT_ONCE = 5000
 
 
 class AdviceRow(NamedTuple):
@@ -51,3 +53,13 @@ async def advice_and_outcomes(
         )
         for row in rows
     ]
+
+
+async def drop_advice(pool: asyncpg.Pool, bandit: str, before: float) -> int:
+    """Delete what was asked before a time, a page a transaction; returns how many."""
+    dropped = 0
+    while True:
+        done = await pool.execute(query("drop_advice"), bandit, before, _DROPPED_AT_ONCE)
+        dropped += (count := int(done.rpartition(" ")[2]))
+        if count < _DROPPED_AT_ONCE:
+            return dropped

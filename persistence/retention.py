@@ -19,6 +19,7 @@ import asyncpg
 
 from ..bandit import BanditSpec, Learner
 from ..errors import InputInvalid, shown
+from .advice import drop_advice
 from .base import Base, base_digest, read_base
 from .executions import drop_executions
 from .fold import Fold
@@ -45,8 +46,8 @@ class Retained:
     rows : those of the log that went one by one, not with ``months``; both are upper bounds in a dry run.
     months : partitions that went as a whole. held_by : what keeps the base where it is: ``young`` decisions,
     those ``waiting`` for an outcome, a ``hold``, or the ``end`` of the log. expired : how many decisions were
-    closed before, because their window had passed without an outcome. executions : that agents reported
-    before.
+    closed before, because their window had passed without an outcome. executions, advice : how many that
+    agents reported, and pieces of advice on running executions, went: by their age alone.
     """
 
     bandit: str
@@ -60,6 +61,7 @@ class Retained:
     held_by: str
     expired: int = 0
     executions: int = 0
+    advice: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON."""
@@ -98,9 +100,10 @@ async def retain(
         decisions, rows = await _delete(store, cutoff)
         whole = tuple(months.get(store.bandit, ()))
         decisions += dropped[store.bandit]
-        told = await drop_executions(store.pool, store.bandit, cutoff)
-        done = replace(plan, dry_run=False, decisions=decisions, rows=rows, months=whole, executions=told)
-        found.append(done)
+        done = replace(plan, dry_run=False, decisions=decisions, rows=rows, months=whole)
+        executions = await drop_executions(store.pool, store.bandit, cutoff)
+        advice = await drop_advice(store.pool, store.bandit, cutoff)
+        found.append(replace(done, executions=executions, advice=advice))
     return found
 
 
@@ -137,7 +140,8 @@ async def _plan(store: Store, cutoff: float, now: float) -> Retained:
         held_by = min((name for name in bounds if bounds[name] is not None), key=lambda name: bounds[name])
         base = max(row["base_seq"], bounds[held_by])
         (counts,) = await connection.fetch(query("count_droppable"), store.bandit, base)
-        told = await connection.fetchval(query("count_executions"), store.bandit, cutoff)
+        executions = await connection.fetchval(query("count_executions"), store.bandit, cutoff)
+        advice = await connection.fetchval(query("count_advice"), store.bandit, cutoff)
     return Retained(
         store.bandit,
         True,
@@ -148,7 +152,8 @@ async def _plan(store: Store, cutoff: float, now: float) -> Retained:
         counts["rows"],
         (),
         held_by,
-        executions=told,
+        executions=executions,
+        advice=advice,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time as clock
 from collections import deque
 from dataclasses import asdict, replace
@@ -11,12 +12,13 @@ import asyncpg
 
 from ..bandit.adapting import AdaptationRecommendation, AdaptationStakes
 from ..bandit.advice_record import AdaptationRecord, GivenAdvice, adaptation_record
-from ..errors import DatabaseUnavailable
+from ..errors import DatabaseRefused, DatabaseUnavailable
 from ..persistence.advice import AdviceRow, advice_and_outcomes, insert_advice
 from ..persistence.database import reaching
 
 __all__ = ["AdviceLog"]
 
+_LOG = logging.getLogger("nyx_learning")
 _AT_ONCE, _MOST_WAITING, _MOST_READ = 500, 10_000, 50_000
 _CLOSE_S = 2.0
 
@@ -90,8 +92,10 @@ class AdviceLog:
             try:
                 with reaching():
                     await insert_advice(self._pool, self._bandit, rows)
-            except (DatabaseUnavailable, asyncpg.PostgresError):
+            except DatabaseUnavailable:
                 return  # whoever asked has the answer; the next one tries again
+            except DatabaseRefused as error:  # also next time, and others wait behind these
+                _LOG.warning("advice of bandit '%s' is not kept: %s", self._bandit, error.found)
             for row in rows:  # the queue may have let some of them go meanwhile
                 if self._waiting and self._waiting[0] is row:
                     self._waiting.popleft()

@@ -19,3 +19,13 @@ LEFT JOIN LATERAL (
     ORDER BY l.seq LIMIT 1
 ) AS o ON true
 ORDER BY a.asked_at, a.decision_id, a.elapsed_s;
+
+-- name: drop_advice
+-- A page of what was asked before $2.
+DELETE FROM nyx.advice
+WHERE bandit = $1 AND (decision_id, elapsed_s) IN (SELECT decision_id, elapsed_s FROM nyx.advice
+                                                   WHERE bandit = $1 AND asked_at < $2
+                                                   ORDER BY asked_at LIMIT $3);
+
+-- name: count_advice
+SELECT count(*) FROM nyx.advice WHERE bandit = $1 AND asked_at < $2;

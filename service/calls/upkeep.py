@@ -84,7 +84,8 @@ class UpkeepCalls(OpenParts):
 
         Their sums are stored first, and ``verify`` and restarts begin there. Kept is what is still needed;
         the report says what holds it. Windows that have passed are closed before, as by ``expire``. Needs
-        the rights of the schema's owner. ``older_than_s`` : seconds. ``dry_run`` : only say what would go.
+        the rights of the schema's owner. Executions that agents reported and advice on running executions go
+        by their age alone. ``older_than_s`` : seconds. ``dry_run`` : only say what would go.
 
         Raises
         ------

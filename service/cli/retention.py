@@ -7,7 +7,8 @@ AGE is a number with s, m (minutes), h, d or w. The sums of what goes are kept a
 begins, and a restart without newer sums. Decisions whose reward window has passed in silence are closed
 before, with the default reward. Kept are: what a kept decision knew, decisions that wait for an outcome
 within their window, and rows that a monitor holds. Reports on dropped decisions are refused as too late, and
-their ids stay taken. Needs the rights of the schema's owner.
+their ids stay taken. Executions that agents reported and advice on running executions go by their age alone;
+stored patterns stay. Needs the rights of the schema's owner.
 """
 
 from __future__ import annotations
@@ -81,10 +82,11 @@ async def _retain(args: argparse.Namespace, older_than_s: float) -> list[Retaine
 def _text(found: Retained) -> str:
     closed = f"closed {found.expired:,} decisions without an outcome, " if found.expired else ""
     verb = "would drop up to" if found.dry_run else "dropped"
-    agents = f", {found.executions:,} executions of agents" if found.executions else ""
+    aside = f", {found.executions:,} executions of agents" if found.executions else ""
+    aside += f", {found.advice:,} pieces of advice" if found.advice else ""
     whole = f" (whole months: {', '.join(found.months)})" if found.months else ""
     return (
-        f"{found.bandit}: {closed}{verb} {found.decisions:,} decisions, {found.rows:,} rows{agents}{whole}; "
+        f"{found.bandit}: {closed}{verb} {found.decisions:,} decisions, {found.rows:,} rows{aside}{whole}; "
         f"base at row {found.base_seq:,} of {found.last_seq:,}, was {found.before:,}; "
         f"held by {_HELD[found.held_by]}"
     )

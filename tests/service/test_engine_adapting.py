@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import asyncpg
 import pytest
 
 from nyx_learning import BanditSpec, LearningEngine, Outcome, PerformanceMetrics
 from nyx_learning.bandit.adapting import AdaptationStakes
 from nyx_learning.bandit.logged_lifetimes import LoggedLifetimes
 from nyx_learning.errors import ArmUnknown, DatabaseUnavailable, DecisionUnknown, InputInvalid
+from nyx_learning.service import advice_log
 
 STAKES = AdaptationStakes(time_cost=0.005)
 
@@ -101,3 +103,25 @@ async def test_advice_is_kept_and_judged_by_what_came(open_engine: Any, spec: Ba
     for window in (0.0, -1.0, True, "day"):
         with pytest.raises(InputInvalid, match="time window"):
             await engine.adaptation_record(window)
+
+
+async def test_advice_that_is_refused_holds_up_nobody(
+    open_engine: Any, spec: BanditSpec, sql: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the role was not given the right to write it."""
+
+    async def refuse(*_: object) -> None:
+        raise asyncpg.InsufficientPrivilegeError("permission denied for table advice")
+
+    engine = await open_engine(spec)
+    await worked(engine, range(60))
+    decision = await engine.select_arm({"task": "code", "size": 4.0}, "running")
+    with monkeypatch.context() as patched:
+        patched.setattr(advice_log, "insert_advice", refuse)
+        for seconds in (1.0, 2.0):
+            now = PerformanceMetrics(duration_s=seconds)
+            assert (await engine.should_adapt_workflow(now, decision=decision)).enough_evidence
+        assert (await engine.adaptation_record()).to_dict()
+        await engine.should_adapt_workflow(PerformanceMetrics(duration_s=3.0), decision=decision)
+        await engine.close()
+    assert await sql("SELECT count(*) FROM nyx.advice") == [(0,)]

@@ -19,6 +19,7 @@ from nyx_learning import (
 )
 from nyx_learning.errors import InputInvalid, RewardTooLate, SpecInvalid
 from nyx_learning.features.monitors import Monitors
+from nyx_learning.persistence.advice import AdviceRow, insert_advice
 from nyx_learning.persistence.retention import Retained, retain
 from nyx_learning.rewards import ReferenceTimes
 from nyx_learning.service.retaining import expire_and_retain
@@ -420,6 +421,31 @@ async def test_tampering_is_named_from_the_base_on(
             await sql(f"DROP TABLE kept_{table}")
     report = await engine.verify()
     assert report.ok, report.first_divergence
+
+
+async def test_what_changes_no_choice_goes_by_its_age(
+    open_engine: Any, sql: Any, spec: BanditSpec, contexts: Contexts
+) -> None:
+    engine = await open_engine(spec)
+    await work(engine, contexts, range(4))
+    for i in range(3):
+        await engine.record_execution("agent", {"success": True}, execution_id=f"e-{i}")
+        row = AdviceRow(f"wf-{i}", 1.5, clock.time(), "continue", None, {"values": {}})
+        await insert_advice(engine._pool, spec.name, [row, row._replace(elapsed_s=2.0)])
+    await engine.refresh_patterns()
+    left = "SELECT (SELECT count(*) FROM nyx.execution), (SELECT count(*) FROM nyx.advice)"
+    await sql("UPDATE nyx.execution SET reported_at = 10.0 WHERE execution_id < 'e-2'")
+    await sql("UPDATE nyx.advice SET asked_at = 10.0 WHERE decision_id < 'wf-1'")
+    (planned,) = await drop(engine, now=clock.time(), dry_run=True)
+    assert (planned.executions, planned.advice) == (2, 2)
+    assert await sql(left) == [(3, 6)]
+    (done,) = await drop(engine, now=clock.time())
+    assert (done.executions, done.advice, done.decisions) == (2, 2, 0)
+    assert await sql(left) == [(1, 4)]
+    (done,) = await drop(engine)
+    assert (done.executions, done.advice, done.decisions) == (1, 4, 4)
+    assert await sql("SELECT count(*) FROM nyx.pattern_snapshot") == [(1,)]
+    assert (await engine.verify()).ok
 
 
 @pytest.mark.parametrize("age", [-1.0, float("nan"), float("inf"), True, "90d"])

@@ -12,6 +12,7 @@ import pytest
 from nyx_learning import BanditSpec, Outcome
 from nyx_learning.errors import DatabaseRefused, DatabaseUnavailable
 from nyx_learning.features.monitors import Monitors
+from nyx_learning.persistence.advice import AdviceRow, insert_advice
 from nyx_learning.persistence.database import reaching
 from nyx_learning.persistence.migrations import grant_roles, migrate
 from nyx_learning.persistence.retention import retain
@@ -47,6 +48,11 @@ FORBIDDEN = [
     "UPDATE nyx.spec SET document = '{}'",
     "DELETE FROM nyx.spec",
     "UPDATE nyx.bandit SET base_seq = 5",
+    "UPDATE nyx.execution SET agent_id = 'x'",
+    "DELETE FROM nyx.execution",
+    "UPDATE nyx.advice SET action = 'x'",
+    "DELETE FROM nyx.advice",
+    "UPDATE nyx.pattern_snapshot SET seq = 5",
     "DELETE FROM nyx.bandit",
     "UPDATE nyx.decision_default SET propensity = 0.5",
     "DELETE FROM nyx.log_default",
@@ -65,6 +71,10 @@ APPENDING = [
     "INSERT INTO nyx.decision_key VALUES ('b', 'x', '2020-01-01', 0, 'x')",
     "SELECT nyx.add_partitions('2020-01-01', 1)",
     "UPDATE nyx.bandit SET last_seq = 5",
+    "INSERT INTO nyx.execution VALUES ('b', 'x', 0, 'a', NULL, NULL, '{}', 'd')",
+    "INSERT INTO nyx.advice VALUES ('b', 'x', 0, 0, 'continue', NULL, '{}')",
+    "INSERT INTO nyx.pattern_snapshot VALUES ('b', 1, 0, 0, NULL, 0, '{}', '{}')",
+    "DELETE FROM nyx.pattern_snapshot",
 ]
 
 
@@ -82,6 +92,10 @@ async def test_an_engine_needs_no_more_than_a_writers_rights(
         await engine.update_reward(decision, Outcome(success=i % 3 > 0))
     await engine.retract("wf-3")
     await engine.abandon(await engine.select_arm(contexts(1), "wf-12"))
+    await engine.record_execution("agent", {"success": True})
+    row = AdviceRow("wf-1", 1.5, 1e9, "continue", None, {"values": {}})
+    await insert_advice(engine._pool, spec.name, [row])
+    assert [(await engine.refresh_patterns(min_count=n, keep=1)).version for n in (20, 21)] == [1, 2]
     await engine._replica.checkpoint()
     assert (await engine.verify()).ok
     with pytest.raises(DatabaseRefused) as caught, reaching():
