@@ -170,12 +170,22 @@ class BanditSpec:
         rails = self.guardrails
         if rails is None or (rails.service is None and not rails.budgets):
             return
-        if self.baseline_arm is None or (rails.service is not None and self.arms.staged):
+        if self.baseline_arm is None:
             raise SpecInvalid(
-                "a Service or Budget has no baseline arm to serve, or no listed arms",
-                expected="baseline_arm=<arm id>; for a Service at most 1,024 arms, without a Range",
-                found=f"baseline_arm={self.baseline_arm!r}, {arms_spanned(self.strategies):g} arms",
+                "a Service or Budget has no baseline arm to serve",
+                expected="baseline_arm=<arm id>",
+                found="baseline_arm=None",
                 fix="name the baseline arm, or leave the Service and Budgets out",
+            )
+        if rails.service is not None and self.arms.staged:
+            # The comparison weighs rewards by the whole chance of the baseline arm. Here that arm is reached
+            # by several draws, and a row of the log has the chance of one way to it.
+            raise SpecInvalid(
+                "a Service compares listed arms, and this space is chosen from in stages",
+                expected=f"at most {MAX_ARMS:,} arms, without a Range",
+                found=f"{arms_spanned(self.strategies):g} arms",
+                fix="list a few values for each parameter; or leave the Service out: a holdout compares with "
+                "the baseline arm here too, and breakers and budgets limit the strategies",
             )
 
     def _check_staged(self) -> None:

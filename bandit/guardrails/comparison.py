@@ -6,13 +6,18 @@ arm, and m the mean of the baseline arm's rewards before it,
     D = (r − m)·1{a ≠ b} − (r − m)·1{a = b}·(1 − q_b)/q_b,      E[D] = Σ_{a≠b} q_a (μ_a − μ_b):
 
 what is gained in a decision over serving b, without bias in any context, whatever the share is, and whether
-the policy learns meanwhile. (Both weights have mean 1 − q_b, so that m only takes variance away.)
+the policy learns meanwhile. (Both weights have mean 1 − q_b, so that m only takes variance away.) It is s
+times what the learner itself, p, is better than b: so the tolerance, which is about the learner, counts s
+times too.
 
-*Up* a step: Π(1 + λ(D + tolerance)), mixed over λ, is a supermartingale while the learner is worse by more
+*Up* a step: Π(1 + λ(D + s·tolerance)), mixed over λ, is a supermartingale while the learner is worse by more
 than the tolerance: by Ville's inequality it ever reaches 1/δ with probability ≤ δ. |D| is at most
 max(1, s/(1 − s)) at this share s; what was decided at another share is clipped to that. *Back* a step: the
-same of −(D + tolerance), begun anew at each reward (an e-detector): while the learner is not worse, 1/back
+same of −(D + s·tolerance), begun anew at each reward (an e-detector): while the learner is not worse, 1/back
 rewards lie between two alarms at least, on average. The two tests are the hysteresis.
+
+Where the baseline arm was served for certain (a kill switch, a shadow, a pin, a request of one arm), D is 0
+whatever the learner is worth: such rows say nothing, and do not count.
 
 What it does not know: rewards are taken to come in an order that does not depend on their values; rows of a
 request for which the baseline arm was not eligible count as gains, where their propensity is at most s.
@@ -52,10 +57,11 @@ class Comparison:
     def add(self, reward: float, propensity: float, *, of_baseline: bool) -> dict[str, Any] | None:
         """Take a reward in; returns the evidence where a step is taken, up or back.
 
-        ``propensity`` : of its arm, logged; 0 for a row that the policy did not serve, which says nothing.
+        ``propensity`` : of its arm, in the learner's cohort; 0 for a row that the policy did not serve, which
+        says nothing, as 1 does.
         """
         found = None
-        if propensity > 0.0 and (of_baseline or propensity <= self.share + 1e-9):
+        if 0.0 < propensity < 1.0 and (of_baseline or propensity <= self.share + 1e-9):
             found = self._judged(reward, propensity, of_baseline)
         if of_baseline:
             self._count += 1
@@ -94,10 +100,11 @@ class Comparison:
         weight = -(1.0 - propensity) / propensity if of_baseline else 1.0
         bound = max(1.0, share / (1.0 - share))
         gain = weight * (reward - mean)
-        gain = max(-bound, min(bound, gain)) + service.tolerance
-        most = bound + service.tolerance
+        allowance = share * service.tolerance
+        gain = max(-bound, min(bound, gain)) + allowance
+        most = bound + allowance
         self._rows += 1
-        self._gained += gain - service.tolerance
+        self._gained += gain - allowance
         for i, bet in enumerate(_BETS):
             self._up[i] *= 1.0 + bet / bound * gain
             self._down[i] = max(self._down[i], 1.0) * (1.0 - bet / most * gain)

@@ -16,6 +16,7 @@ from typing import Any
 
 from ...errors import ArmUnknown, DocumentInvalid, InputInvalid, shown
 from ...features import ONE
+from ..choice import TOTAL
 from ..events import GUARDRAIL, EventRow
 from ..log import LogRow, RewardRow, check_turn
 from ..spec import BanditSpec
@@ -61,6 +62,8 @@ class Sentry:
         self._breakers: dict[str, _Arm] = {}
         service = self._settings.service
         self._comparison = None if service is None else Comparison(service)
+        # Compared is what happens in the learner's cohort: the chance of being in it is divided out.
+        self._cohort = (TOTAL - round(spec.holdout * TOTAL)) / TOTAL
         self._used: dict[str, tuple[float, float]] = {}  # by budget: begin of the window, and how much
         self.seq = 0
         """Last row that was taken in."""
@@ -153,7 +156,7 @@ class Sentry:
 
     def _compared(self, unit: str, row: RewardRow, comparison: Comparison) -> list[EventRow]:
         reward = (row.units or 0) / ONE
-        told = comparison.add(reward, row.propensity, of_baseline=unit == self._baseline)
+        told = comparison.add(reward, row.propensity / self._cohort, of_baseline=unit == self._baseline)
         if told is None:
             return []
         does = {"act": "serve", "share": comparison.share}

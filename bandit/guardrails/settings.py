@@ -95,7 +95,7 @@ class Service(_Document):
         compare with the baseline and switch over, more let an apprentice take over by degrees.
     delta : probability of ever leaving a step upward while the learner is worse than the baseline arm.
     back : 1/back rewards lie between two steps back, on average at least, while it is not worse.
-    tolerance : reward for each decision that "at least as good" may lack.
+    tolerance : what the learner's own reward may lack for "at least as good", for each decision.
     agreement : an apprentice's: the first step is left also once the learner would itself have earned this
         share of what the baseline arm earned, by choosing it. None: only by the comparison.
     rows : rewards that a step lasts at least.
