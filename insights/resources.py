@@ -303,14 +303,14 @@ def _numeric(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _weighted(values: Floats, weight: Floats) -> tuple[float, float]:
-    """Self-normalised mean and its error; the error of a share is never that of a certainty."""
+def _weighted(values: Floats, weight: Floats, *, share: bool = True) -> tuple[float, float]:
+    """Self-normalised mean and its error; that of a share is never that of a certainty."""
     total = float(weight.sum())
     mean = float(weight @ values) / total
     terms = weight * (values - mean)
     error = math.sqrt(float(terms @ terms)) / total
     ess = total * total / float(weight @ weight)
-    return mean, max(error, 0.5 / (ess + 4.0))
+    return mean, max(error, 0.5 / (ess + 4.0)) if share else error
 
 
 def _differ(mean: Floats, error: Floats) -> float:
@@ -396,7 +396,7 @@ def _beyond(
         parts = [(value == knee) & ~np.isnan(y), (value > knee) & ~np.isnan(y)]
         if min(int(part.sum()) for part in parts) < min_count:
             continue
-        (m0, e0), (m1, e1) = (_weighted(y[part], weight[part]) for part in parts)
+        (m0, e0), (m1, e1) = (_weighted(y[part], weight[part], share=name == metric) for part in parts)
         reach = z * math.hypot(e0, e1)
         found.append(Beyond(name, m1 - m0, m1 - m0 - reach, m1 - m0 + reach))
     return tuple(found)

@@ -101,7 +101,7 @@ def explain_decision(learner: Learner, decision: Decision) -> Explanation:
         rewards_to_change=rewards_to_change(twin_of(learner), phi, kept, stands),
         reasons=(),
     )
-    return replace(found, reasons=reasons_of(found))
+    return replace(found, reasons=reasons_of(found, staged=learner.arms.staged))
 
 
 def _arm_views(

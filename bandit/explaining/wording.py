@@ -24,13 +24,13 @@ _SERVED = {
 _NOTABLE = 0.0005
 
 
-def reasons_of(found: Explanation) -> tuple[str, ...]:
-    """Why, in sentences, the most important first."""
+def reasons_of(found: Explanation, *, staged: bool) -> tuple[str, ...]:
+    """Why, in sentences, the most important first. staged : rewards are counted by strategy."""
     chosen = found.arms[0]
     sentences = [_first(found)]
     if not found.rederived:
         sentences.append("it does not come out again from the log: what follows may not be why")
-    sentences += _evidence(found, chosen)
+    sentences += _evidence(found, chosen, staged=staged)
     sentences += _features(found)
     acted = [rail for rail in found.guardrails if rail.acted]
     for rail in acted:
@@ -65,10 +65,11 @@ def _first(found: Explanation) -> str:
     return f"{found.arm_id} was the most probable choice, with probability {share}"
 
 
-def _evidence(found: Explanation, chosen: ArmView) -> Iterable[str]:
+def _evidence(found: Explanation, chosen: ArmView, *, staged: bool) -> Iterable[str]:
     if chosen.mean is None:
         return [f"policy '{found.policy}' held no belief about its expected reward"]
-    sentences = [f"its expected reward here was {interval_text(chosen)}, from {_count(chosen.rewards)}"]
+    count = _count(chosen.rewards, staged=staged)
+    sentences = [f"its expected reward here was {interval_text(chosen)}, from {count}"]
     rival = next((view for view in found.arms if view.arm_id == found.runner_up), None)
     if rival is not None and rival.mean is not None:
         lead = chosen.mean - rival.mean
@@ -76,7 +77,7 @@ def _evidence(found: Explanation, chosen: ArmView) -> Iterable[str]:
         best = "" if chosen.best is None else f"; it was the best one with probability {chosen.best:.1%}"
         sentences.append(
             f"that is {abs(lead):.3f} {word} {rival.arm_id}, {interval_text(rival)}, "
-            f"from {_count(rival.rewards)}{best}"
+            f"from {_count(rival.rewards, staged=staged)}{best}"
         )
     return sentences
 
@@ -124,8 +125,8 @@ def _plural(n: int | None, one: str, more: str) -> str:
     return one if n == 1 else more
 
 
-def _count(rewards: int) -> str:
-    return f"{rewards:,} {_plural(rewards, 'reward', 'rewards')} of its own"
+def _count(rewards: int, *, staged: bool) -> str:
+    return f"{rewards:,} {_plural(rewards, 'reward', 'rewards')} of its {'strategy' if staged else 'own'}"
 
 
 def interval_text(view: ArmView) -> str:

@@ -49,8 +49,9 @@ def optimize_parameters(
     current_parameters : one value for each parameter of the strategy, that the spec offers.
     performance_history : further executions. They are learned from for this answer alone, as rows of history
         are: in the same model, beside the log. Those with a ``decision_id`` are in the log already, and are
-        left out; so are those of arms or contexts that the spec does not have, and those without any score
-        that has weight. One without a context counts for the context that is asked about.
+        left out; so are those of arms or contexts that the spec does not have, those without any score that
+        has weight, and an ``execution_id`` that came before. One without a context counts for the context
+        that is asked about.
     context : the question is about; None: about the average of all contexts known.
     strategy : whose parameters these are; None where only one strategy has parameters of these names.
     max_step : places among a parameter's listed numbers; other values have no order. max_change : of a
@@ -134,7 +135,9 @@ def _reason_to_keep(
     if best is None:
         if arms:
             return "the policy holds no belief about the current parameters, or none about others"
-        return "guardrails leave none within the step" if moves else "there are no others within the step"
+        if moves:
+            return "guardrails leave none within the step"
+        return "there are no others within the step, which max_step and max_change widen"
     if best.gain <= min_gain:
         return f"the best others within the step are worth {best.gain:+.3f}"
     if best.better < confidence:
@@ -191,6 +194,7 @@ def _learn(
 ) -> tuple[int, int]:
     """Learn a history into a twin; returns how many were, and how many were not."""
     used = skipped = 0
+    seen = set[str]()
     for result in history:
         if not isinstance(result, ExecutionResult):
             raise InputInvalid(
@@ -206,7 +210,10 @@ def _learn(
                 found="more",
                 fix="import them into the log, or pass the newest ones",
             )
-        row = None if result.decision_id is not None else _row(twin, result, strategy, phi)
+        known = result.decision_id is not None or result.execution_id in seen
+        if result.execution_id is not None:
+            seen.add(result.execution_id)
+        row = None if known else _row(twin, result, strategy, phi)
         if row is None:
             skipped += 1
             continue

@@ -203,6 +203,7 @@ def test_staged_decisions_are_explained_stage_by_stage(policy: str) -> None:
         assert told.arms[0].arm_id == decision.arm_id
         json.dumps(told.to_dict(), allow_nan=False)
         assert decision.arm_id in str(told)
+        assert not any("of its own" in sentence for sentence in told.reasons)  # they are the strategy's
 
 
 @pytest.mark.parametrize("policy", ["ucb1", "linucb", "thompson_beta", "exp3_ix", "square_cb", "uniform"])

@@ -237,9 +237,10 @@ def test_history_that_is_known_already_or_fits_nothing_is_left_out() -> None:
         *results({"workers": 16}, [0.9], context={"weather": "fine"}),
         *results({}, [0.9], strategy="direct"),
         ExecutionResult(True, parameters={"workers": 16}),
+        *results({"workers": 16}, [0.9, 0.9], execution_id="sent twice"),
     ]
     told = optimize_parameters(made.learner, {"workers": 8}, history)
-    assert (told.history_used, told.history_skipped) == (2, 3)
+    assert (told.history_used, told.history_skipped) == (3, 4)
 
 
 def test_ranges_move_by_a_share_of_their_value() -> None:

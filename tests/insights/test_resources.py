@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -54,6 +55,9 @@ def test_the_knee_of_a_parameter_and_what_lies_beyond() -> None:
     assert found.q < 1e-6
     told = {b.metric: b for b in found.beyond}
     assert told["success"].low < 0.0007 < told["success"].high
+    cents = curve([replace(e, cost=(e.cost or 0.0) / 1e4) for e in runs(1)], "chosen", "timeout_s")
+    reach, small = (b.high - b.low for p in (found, cents) for b in p.beyond if b.metric == "cost")
+    assert small == pytest.approx(reach / 1e4)  # in whatever unit costs are told
     assert found.censored == sum(e.timed_out for e in runs(1))
     flat = curve(runs(1), "chosen", "workers")
     assert flat.knee is None
