@@ -8,10 +8,11 @@ ORDER BY bandit, created_at DESC, spec_hash;
 SELECT EXISTS (SELECT FROM nyx.spec WHERE bandit = $1 AND spec_hash = $2);
 
 -- name: newest_states
--- Of the newest $2 decisions, how many stand where: by the last row of the log about each.
+-- Of the newest $2 decisions, how many stand where: by the last row of the log about each. In the order of the index:
+-- where nothing is learned for long, all decisions know the same row, and sorting them by time would read them all.
 SELECT coalesce(l.state, 'pending') AS state, count(*) AS n
 FROM (SELECT * FROM nyx.decision WHERE bandit = $1
-      ORDER BY state_seq DESC, decided_at DESC NULLS LAST, decision_id LIMIT $2) AS d
+      ORDER BY state_seq DESC, decision_id DESC LIMIT $2) AS d
 LEFT JOIN LATERAL (
     SELECT state FROM nyx.log
     WHERE bandit = $1 AND decision_id = d.decision_id AND decided_on = d.decided_on

@@ -1,12 +1,16 @@
 """Health for three who ask, and counts for Prometheus, without a word of any context."""
 
 import asyncio
+import json
 import re
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import httpx
 
 from nyx_learning import BanditSpec
+from nyx_learning.persistence.queries import query
 
 from .conftest import Serve
 
@@ -53,3 +57,23 @@ async def test_another_server_goes_over_to_a_changed_spec_by_itself(serve: Serve
 def _value(text: str, name: str) -> float:
     (found,) = re.findall(rf"^{name}\{{[^}}]*\}} (\S+)$", text, flags=re.MULTILINE)
     return float(found)
+
+
+async def test_metrics_read_no_more_decisions_than_they_tell_of(client: httpx.AsyncClient, sql: Any) -> None:
+    """Nothing was learned yet: all decisions know the same row of the log."""
+    asked = [{"context": {"task": "code", "size": 1}, "decision_id": f"d{i}"} for i in range(200)]
+    told = await client.post("/v1/bandits/orchestration/decisions/batch", json={"requests": asked})
+    assert told.status_code == 200
+    statement = query("newest_states").replace("$1", "'orchestration'").replace("$2", "7")
+    for setting in ("enable_seqscan", "enable_bitmapscan", "enable_sort"):
+        await sql(f"SET {setting} = off")  # as with many rows
+    (row,) = await sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}")
+    nodes = list(_nodes(json.loads(row[0])[0]["Plan"]))
+    read = [node["Actual Rows"] for node in nodes if node.get("Relation Name", "").startswith("decision")]
+    assert 0 < max(read) <= 8  # a merge of partitions looks one row ahead
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for below in plan.get("Plans", ()):
+        yield from _nodes(below)
