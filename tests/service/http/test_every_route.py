@@ -23,7 +23,11 @@ TRICKS = (
     "\ud800",
     "a" * 3000,
 )
-WRONG_KEYS: tuple[dict[str, str], ...] = ({}, {"Authorization": "Bearer nyx_0_wrong"}, {"Authorization": "Basic YTpi"})
+WRONG_KEYS: tuple[dict[str, str], ...] = (
+    {},
+    {"Authorization": "Bearer nyx_0_wrong"},
+    {"Authorization": "Basic YTpi"},
+)
 JSON = {"Content-Type": "application/json"}
 
 
