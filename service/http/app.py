@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time as clock
 from collections.abc import AsyncIterator, Callable
@@ -115,8 +116,12 @@ def _lifespan(
         async with kept, Bandits(options, None if pauses is None else pauses.settle) as bandits:
             app.state.bandits = bandits
             desk: Desk = app.state.dashboard
-            async with desk.at_work(bandits):
-                yield
+            noting = asyncio.create_task(app.state.metrics.noting(lambda: bandits.opened), name="nyx-metrics")
+            try:
+                async with desk.at_work(bandits):
+                    yield
+            finally:
+                noting.cancel()
 
     return lifespan
 

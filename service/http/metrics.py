@@ -6,8 +6,11 @@ Names of bandits and strategies come from callers: the first ones have their own
 
 from __future__ import annotations
 
+import asyncio
 import math
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
@@ -18,13 +21,14 @@ from ...bandit.choice import TOTAL
 from ..engine import LearningEngine
 from .standings import STATES, Standing
 
-__all__ = ["CONTENT_TYPE", "OTHER", "Metrics"]
+__all__ = ["CONTENT_TYPE", "OTHER", "Metrics", "forget_dead"]
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 _MISSED = {"spooled"}
 _BANDITS, _STRATEGIES = 100, 50
+_NOTED_S = 5.0
 OTHER = "other"
 """Label of the bandits behind the first 100, and of a bandit's strategies behind the first 50."""
 
@@ -95,23 +99,23 @@ class Metrics:
             "Where the newest decisions stand (at most 1000 of each bandit): pending, or the reward's state.",
             ["bandit", "state"],
             registry=registry,
-            multiprocess_mode="max",
+            multiprocess_mode="mostrecent",
         )
         self._events = Gauge(
             "nyx_monitor_events",
             "Rows of the log that monitors and guardrails concluded, and that people ordered.",
             ["bandit", "kind", "monitor"],
             registry=registry,
-            multiprocess_mode="max",
+            multiprocess_mode="mostrecent",
         )
-        gauges: tuple[tuple[str, str, Literal["max", "min", "sum"]], ...] = (
-            ("state_seq", "Last row of the log that is known.", "max"),
-            ("lag_rows", "Rows of the log behind it, when last looked at.", "max"),
-            ("state_age_seconds", "Time since the end of the log was last seen.", "max"),
-            ("spool_records", "Decisions and reports that wait on the local disk.", "sum"),
-            ("unlearned", "Reports that are stored and not learned from.", "max"),
-            ("learning", "1 where what is told reaches the log.", "min"),
-            ("monitors_lag_rows", "Rows of the log that the monitors have not seen.", "max"),
+        gauges: tuple[tuple[str, str, Literal["livemax", "livemin", "livesum"]], ...] = (
+            ("state_seq", "Last row of the log that is known.", "livemax"),
+            ("lag_rows", "Rows of the log behind it, when last looked at.", "livemax"),
+            ("state_age_seconds", "Time since the end of the log was last seen.", "livemax"),
+            ("spool_records", "Decisions and reports that wait on the local disk.", "livesum"),
+            ("unlearned", "Reports that are stored and not learned from.", "livemax"),
+            ("learning", "1 where what is told reaches the log.", "livemin"),
+            ("monitors_lag_rows", "Rows of the log that the monitors have not seen.", "livemax"),
         )
         self._gauges = {
             name: Gauge(f"nyx_{name}", text, ["bandit"], registry=registry, multiprocess_mode=mode)
@@ -168,8 +172,8 @@ class Metrics:
         for (kind, monitor), count in standing.events.items():
             self._events.labels(bandit, kind, monitor).set(count)
 
-    def text(self, engines: Mapping[str, LearningEngine]) -> bytes:
-        """All of it as Prometheus reads it."""
+    def note(self, engines: Mapping[str, LearningEngine]) -> None:
+        """Note where these engines stand."""
         for name, engine in engines.items():
             if self._bandit(name) == OTHER:
                 continue
@@ -186,8 +190,31 @@ class Metrics:
             for gauge, value in values.items():
                 if value is not None:
                     self._gauges[gauge].labels(name).set(value)
+
+    async def noting(self, engines: Callable[[], Mapping[str, LearningEngine]]) -> None:
+        """Note it every five seconds, without end: another of the workers may be asked for all of them."""
+        while True:
+            self.note(engines())
+            await asyncio.sleep(_NOTED_S)
+
+    def text(self, engines: Mapping[str, LearningEngine]) -> bytes:
+        """All of it as Prometheus reads it."""
+        self.note(engines)
         if not self._shared:
             return generate_latest(self._registry)
+        forget_dead(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
         registry = CollectorRegistry()
         multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry)
+
+
+def forget_dead(folder: Path) -> None:
+    """Remove what workers that have ended said of themselves; what they counted stays."""
+    for path in folder.glob("gauge_live*_*.db"):
+        number = path.stem.rpartition("_")[2]
+        try:
+            os.kill(int(number), 0)
+        except ProcessLookupError:
+            path.unlink(missing_ok=True)
+        except PermissionError:  # it is there, and another's
+            continue

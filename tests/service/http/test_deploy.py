@@ -1,8 +1,11 @@
 """The files for Grafana, Prometheus and containers name what there is."""
 
 import argparse
+import asyncio
 import json
+import os
 import re
+import subprocess
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,7 @@ import pytest
 from nyx_learning import BanditSpec
 from nyx_learning.bandit import Receipt
 from nyx_learning.service.cli import key, serve
-from nyx_learning.service.http.metrics import OTHER
+from nyx_learning.service.http.metrics import OTHER, Metrics, forget_dead
 from nyx_learning.service.settings import Settings
 
 from .conftest import Serve
@@ -86,6 +89,31 @@ async def test_overrides_are_counted_and_names_beyond_the_first_hundred_are_othe
     series = re.findall(r'^nyx_rewards_total\{bandit="([^"]*)"', _text(metrics), flags=re.MULTILINE)
     assert len(series) == 100
     assert OTHER in series
+
+
+async def test_a_worker_notes_where_it_stands_without_being_asked(serve: Serve, spec: BanditSpec) -> None:
+    client = await serve()
+    (await client.post("/v1/bandits", json=spec.to_dict())).raise_for_status()
+    app: Any = client._transport.app  # type: ignore[attr-defined]
+    metrics = Metrics(shared=False)
+    assert "nyx_learning{" not in _text(metrics)
+    noting = asyncio.create_task(metrics.noting(lambda: app.state.bandits.opened))
+    await asyncio.sleep(0)
+    assert 'nyx_learning{bandit="orchestration"} 1.0' in _text(metrics)
+    noting.cancel()
+
+
+def test_workers_that_ended_say_nothing_more(tmp_path: Path) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    gone, kept = (
+        f"gauge_livemin_{ended.pid}.db",
+        {f"gauge_livemin_{os.getpid()}.db", f"counter_{ended.pid}.db"},
+    )
+    for name in (gone, *kept):
+        (tmp_path / name).touch()
+    forget_dead(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == kept
 
 
 def _text(metrics: Any) -> str:
