@@ -21,6 +21,7 @@ _NEEDED = {
     "decision": (("bandit", "decision_id"), ("bandit", "state_seq")),
     "log": (("bandit", "seq"), ("bandit", "decision_id")),
 }
+_WRITTEN = ("bandit", "spec", "decision_key", "decision", "log", "execution", "advice", "pattern_snapshot")
 """Columns that an index of the table has to begin with: every statement of ours relies on one of these."""
 _MANY_ROWS = 20_000
 _BLOATED = 0.3
@@ -109,7 +110,8 @@ async def _migrations(connection: Connection) -> list[Finding]:
     ]
     if strange:
         fix = "run the version of nyx-learning that migrated this database, or a newer one"
-        return [Finding("migrations", "fail", f"not of this version: {', '.join(strange)}", fix)]
+        told = f"not of this version, which knows up to {max(known):04d}: {', '.join(strange)}"
+        return [Finding("migrations", "fail", told, fix)]
     missing = [known[number] for number in sorted(known.keys() - {row["number"] for row in rows})]
     if not missing:
         return [Finding("migrations", "ok", f"all {len(known)} applied, unchanged")]
@@ -230,7 +232,8 @@ async def _lag(connection: Connection) -> list[Finding]:
         found.append(Finding("lag", "warn", f"stored sums are behind the log: {', '.join(late)}", fix))
     else:
         most = max(behind.values(), default=0)
-        told = f"{len(rows)} bandits, stored sums at most {most:,} rows behind the log"
+        bandits = f"{len(rows)} bandit{'' if len(rows) == 1 else 's'}"
+        told = f"{bandits}, stored sums at most {most:,} rows behind the log"
         found.append(Finding("lag", "ok", told))
     (row,) = await connection.fetch(query("doctor_sessions"))
     told = (
@@ -255,6 +258,25 @@ async def _replication(connection: Connection) -> list[Finding]:
     return [Finding("replication", "warn", f"{row['standbys']} standbys, which no commit waits for", fix)]
 
 
+async def _slots(connection: Connection) -> list[Finding]:
+    rows = await connection.fetch(query("doctor_slots"))
+    if not rows:
+        return [Finding("slots", "ok", "no replication slot is left without its reader")]
+    told = ", ".join(f"{row['name']} ({row['bytes'] / 1e6:,.1f} MB kept)" for row in rows)
+    fix = f"start its standby, or SELECT pg_drop_replication_slot('{rows[0]['name']}'): it fills the disk"
+    return [Finding("slots", "warn", f"nobody reads from: {told}", fix)]
+
+
+async def _rights(connection: Connection) -> list[Finding]:
+    lacking = [row["name"] for row in await connection.fetch(query("doctor_rights"), list(_WRITTEN))]
+    if not lacking:
+        return [Finding("rights", "ok", "this role may append decisions and rewards")]
+    fix = "nyx-learning migrate --roles, then GRANT nyx_writer TO the role of your orchestrators"
+    if len(lacking) == len(_WRITTEN):
+        return [Finding("rights", "warn", "this role may look, and not write", fix)]
+    return [Finding("rights", "warn", f"this role may not append to {', '.join(lacking)}", fix)]
+
+
 async def _clock(connection: Connection) -> list[Finding]:
     before = _now()
     there = await connection.fetchval(query("doctor_clock"))
@@ -275,11 +297,13 @@ _CHECKS: Mapping[str, _Check] = {
     "connection": _connection,
     "version": _version,
     "migrations": _migrations,
+    "rights": _rights,
     "settings": _settings,
     "indexes": _indexes,
     "bloat": _bloat,
     "lag": _lag,
     "replication": _replication,
+    "slots": _slots,
     "clock": _clock,
 }
-_NEED_SCHEMA = {"indexes", "bloat", "lag"}
+_NEED_SCHEMA = {"rights", "indexes", "bloat", "lag"}

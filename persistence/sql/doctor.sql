@@ -1,13 +1,26 @@
 -- name: doctor_server
 SELECT current_setting('server_version_num')::integer AS version, current_setting('server_version') AS told,
        pg_is_in_recovery() AS standby, current_setting('max_connections')::integer AS max_connections,
-       (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS sessions;
+       (SELECT sum(numbackends) FROM pg_stat_database) AS sessions; -- whoever asks, it is all of them
 
 -- name: doctor_replication
 SELECT count(*) AS standbys,
        current_setting('synchronous_standby_names') <> ''
        AND current_setting('synchronous_commit') NOT IN ('off', 'local') AS waits
 FROM pg_stat_replication;
+
+-- name: doctor_slots
+-- Replication slots that nobody reads from, and how much of the log of the server is kept for them.
+SELECT slot_name AS name,
+       coalesce(pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END,
+                                restart_lsn), 0)::bigint AS bytes
+FROM pg_replication_slots WHERE NOT active ORDER BY slot_name;
+
+-- name: doctor_rights
+-- Tables that this role may not append to; those that a writer appends to are asked about.
+SELECT t.name FROM unnest($1::text[]) AS t (name)
+WHERE to_regclass('nyx.' || t.name) IS NOT NULL AND NOT has_table_privilege('nyx.' || t.name, 'INSERT')
+ORDER BY t.name;
 
 -- name: doctor_clock
 SELECT extract(epoch FROM clock_timestamp())::float8;

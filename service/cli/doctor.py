@@ -3,8 +3,8 @@
   nyx-learning doctor
   nyx-learning doctor --dsn postgresql://user@host/database --json
 
-Checked: connection, version, role, sessions, migrations, settings, indexes, bloat, lag, transactions, clocks,
-and the spool.
+Checked: connection, version, role, sessions, migrations, rights, settings, indexes, bloat, lag, transactions,
+replication and its slots, clocks, and the spool.
 
 Exit code 1: something failed; warnings alone leave it at 0.
 """

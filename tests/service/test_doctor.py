@@ -10,18 +10,18 @@ import asyncpg
 import pytest
 
 from nyx_learning import BanditSpec
-from nyx_learning.persistence.diagnosis import Finding
+from nyx_learning.persistence.diagnosis import Finding, _slots
 from nyx_learning.persistence.embedded import EmbeddedServer
 from nyx_learning.persistence.spool import Spool
 from nyx_learning.service.cli import main
 from nyx_learning.service.doctor import Diagnosis, examine_database, examine_spool
 
 CHECKS = [
-    *("connection", "version", "role", "sessions", "migrations"),
+    *("connection", "version", "role", "sessions", "migrations", "rights"),
     *("fsync", "synchronous_commit", "full_page_writes"),
     *("default_transaction_isolation", "default_transaction_read_only"),
     *("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"),
-    *("indexes", "bloat", "lag", "transactions", "replication", "clock"),
+    *("indexes", "bloat", "lag", "transactions", "replication", "slots", "clock"),
 ]
 
 
@@ -151,6 +151,35 @@ async def test_a_reader_is_told_what_it_may_not_see(
     assert found["clock"].state == "ok"
 
 
+async def test_a_role_that_may_not_write(looked: Any, sql: Any) -> None:
+    await sql("CREATE ROLE doctor_reader LOGIN")
+    try:
+        await sql("GRANT USAGE ON SCHEMA nyx TO doctor_reader")
+        await sql("GRANT SELECT ON ALL TABLES IN SCHEMA nyx TO doctor_reader")
+        found = await looked(role="doctor_reader")
+        assert (found["rights"].state, found["rights"].found) == ("warn", "this role may look, and not write")
+        assert found["migrations"].state == found["lag"].state == "ok"
+        assert not found["sessions"].found.startswith("0 ")  # others' sessions count too
+        await sql("GRANT INSERT ON ALL TABLES IN SCHEMA nyx TO doctor_reader")
+        await sql("REVOKE INSERT ON nyx.advice FROM doctor_reader")
+        assert (await looked(role="doctor_reader"))["rights"].found == "this role may not append to advice"
+    finally:
+        await sql("DROP OWNED BY doctor_reader")
+        await sql("DROP ROLE doctor_reader")
+
+
+async def test_a_slot_without_its_reader() -> None:
+    """The server of the tests makes none: it writes no more of a log than it needs itself."""
+
+    class Server:
+        async def fetch(self, _statement: str) -> list[dict[str, Any]]:
+            return [{"name": "gone", "bytes": 2_500_000_000}]
+
+    (finding,) = await _slots(Server())  # type: ignore[arg-type]
+    assert (finding.state, finding.found) == ("warn", "nobody reads from: gone (2,500.0 MB kept)")
+    assert "pg_drop_replication_slot('gone')" in (finding.fix or "")
+
+
 def spooled(folder: Path, records: int) -> Spool:
     spool = Spool(folder / "bandit", {"bandit": "x"})
     for i in range(records):
@@ -161,8 +190,7 @@ def spooled(folder: Path, records: int) -> Spool:
 def test_a_spool(tmp_path: Path) -> None:
     folder = tmp_path / "spool"
     assert examine_spool(folder)[0].state == "ok"  # there is none
-    folder.mkdir(mode=0o700)
-    living = spooled(folder, 3)
+    living = spooled(folder, 3)  # which makes it
     (finding,) = examine_spool(folder)
     assert (finding.state, finding.found) == ("ok", "1 files of living processes, 0 records of ended ones")
     living.close()

@@ -12,11 +12,12 @@ from nyx_learning import BanditSpec, LearningEngine, Outcome, PerformanceMetrics
 from nyx_learning.bandit.guardrails.settings import Budget, Guardrails
 from nyx_learning.errors import DatabaseUnavailable
 from nyx_learning.persistence import database
+from nyx_learning.persistence.store import Store
 from nyx_learning.rewards import ReferenceTimes, RewardSpec
 from nyx_learning.service import arrival
 from nyx_learning.service.bulk import ArmRequest, RewardReport
 
-CONTEXT = {"task": "code", "size": 4.0}
+CONTEXT: dict[str, Any] = {"task": "code", "size": 4.0}
 
 Call = Callable[[LearningEngine, Any], Awaitable[Any]]
 
@@ -74,10 +75,12 @@ ANSWER_WITHOUT: dict[str, Call] = {
     "select_arms": lambda e, _: e.select_arms([ArmRequest(CONTEXT)]),
     "update_reward": lambda e, d: e.update_reward(d["decision"], Outcome(success=True)),
     "update_rewards": lambda e, d: e.update_rewards([RewardReport(d["decision"], reward=0.5)]),
-    "update_thought_tree_scores": None,  # type: ignore[dict-item]  # queues for a table of the caller's own
-    "evidence": None,  # type: ignore[dict-item]  # of what another call has found
-    "close": None,  # type: ignore[dict-item]  # behind the test
-    "open": None,  # type: ignore[dict-item]  # before it
+}
+NOT_TRIED = {
+    "update_thought_tree_scores",  # queues for a table of the caller's own
+    "evidence",  # of what another call has found
+    "open",
+    "close",
 }
 
 
@@ -87,7 +90,7 @@ def test_every_call_is_tried() -> None:
         for name, call in inspect.getmembers(LearningEngine, inspect.iscoroutinefunction)
         if not name.startswith("_")
     }
-    assert calls == NEED_THE_DATABASE.keys() | ANSWER_WITHOUT.keys()
+    assert calls == NEED_THE_DATABASE.keys() | ANSWER_WITHOUT.keys() | NOT_TRIED
 
 
 async def test_no_call_meets_a_database_that_is_not_ready(
@@ -107,7 +110,7 @@ async def test_no_call_meets_a_database_that_is_not_ready(
         given = {"decision": decision, "folder": tmp_path, "file": file}
         met = {name: await _met(call(engine, given)) for name, call in NEED_THE_DATABASE.items()}
         assert {name: error for name, error in met.items() if error != "DatabaseUnavailable"} == {}
-        tried = {name: await _met(call(engine, given)) for name, call in ANSWER_WITHOUT.items() if call}
+        tried = {name: await _met(call(engine, given)) for name, call in ANSWER_WITHOUT.items()}
         assert {name: error for name, error in tried.items() if error} == {}
         assert await sql("SELECT count(*) FROM pg_namespace WHERE nspname = 'nyx'") == [(0,)]
     await engine.flush()
@@ -122,7 +125,7 @@ async def test_the_first_bandit_of_a_schema_is_made_known_before_it_is_written_f
     """The schema is there, and this bandit's spec is not: its rows would lack what they refer to."""
     await open_engine(replace(spec, name="other"))
     with monkeypatch.context() as patched:
-        patched.setattr(arrival.Store, "register", _away)
+        patched.setattr(Store, "register", _away)
         engine = await open_engine(spec, patience_s=0.0, spool=tmp_path)
         assert await _met(engine.record_execution("a-1", {"success": True})) == "DatabaseUnavailable"
         assert (await engine.select_arm(CONTEXT, "running")).mode == "spooled"
