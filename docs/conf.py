@@ -29,7 +29,7 @@ myst_heading_anchors = 4
 
 # Calls of the engine lie in several classes that it is made of.
 autodoc_default_options = {
-    "inherited-members": "object, tuple, dict, str, int, float, Exception, Mapping, Enum"
+    "inherited-members": "object, tuple, dict, str, int, float, Exception, Mapping, Enum, BaseModel"
 }
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
