@@ -132,8 +132,8 @@ def test_intervals_are_at_the_level_of_what_is_told() -> None:
     rows = [
         Executed(
             f"e{i}",
-            *ARMS[a],
-            reward=float(np.clip(rng.normal((0.3, 0.6, 0.6, 0.6)[a], 0.2), 0, 1)),
+            *ARMS[int(a)],
+            reward=float(np.clip(rng.normal((0.3, 0.6, 0.6, 0.6)[int(a)], 0.2), 0, 1)),
             arm_id=IDS[a],
             propensity=0.25,
             chances=dict.fromkeys(IDS, 0.25),
