@@ -1,8 +1,9 @@
-"""What an error goes with: arms, parameters, contexts and times in which it is over-represented."""
+"""What an error goes with: arms, parameters, contexts, agents, times, load where it is over-represented."""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
@@ -17,7 +18,7 @@ from ..executed import Executed, Plain
 
 __all__ = ["Link", "links"]
 
-Kind = Literal["strategy", "parameter", "context", "hour", "weekday"]
+Kind = Literal["strategy", "parameter", "context", "agent", "hour", "weekday", "load"]
 _VALUES_MAX = 12
 _BLOCKS = ("0-5", "6-11", "12-17", "18-23")
 _DAYS = ("Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday")  # 1 Jan 1970 first
@@ -87,13 +88,21 @@ def _factors(
             column = columns[kind, name] = [None] * len(executions)
         column[row] = value
 
+    hours = [None if e.time is None or not math.isfinite(e.time) else e.time // 3600.0 for e in executions]
+    counts = Counter(hour for hour in hours if hour is not None)
+    middle = median(counts.values()) if counts else 0.0
     for row, e in enumerate(executions):
         put("strategy", "strategy", row, e.strategy)
         for name, value in e.parameters.items():
             put("parameter", name, row, value)
         for name, value in e.context.items():
             put("context", name, row, value)
-        if e.time is not None and math.isfinite(e.time):
+        if e.agent_type is not None:
+            put("agent", "agent_type", row, e.agent_type)
+        hour = hours[row]
+        if e.time is not None and hour is not None:
+            side = ">" if counts[hour] > middle else "<="
+            put("load", "executions in the hour", row, f"{side} {middle:g}")
             put("hour", "hour (UTC)", row, _BLOCKS[int(e.time % 86_400) // 21_600])
             put("weekday", "weekday (UTC)", row, _DAYS[int(e.time // 86_400) % 7])
     labels: list[tuple[Kind, str, str]] = []

@@ -102,6 +102,23 @@ def test_what_a_code_goes_with_is_counted() -> None:
     assert (found.first, found.last) == (3600.0, 3600.0 * 391)
 
 
+def test_load_and_agents_are_asked_about_too() -> None:
+    rows = [
+        Executed(
+            f"e{hour}-{i}",
+            "s",
+            time=3600.0 * hour + i,
+            error_codes=("throttled",) if hour % 2 and i % 3 else (),
+            agent_type="calm" if i % 3 == 0 else "eager",
+        )
+        for hour in range(60)  # three executions in an hour, or nine, of which six are throttled
+        for i in range(9 if hour % 2 else 3)
+    ]
+    (found,) = detect_failure_patterns(rows).codes
+    told = {(link.kind, link.value): (link.together, link.of) for link in found.goes_with}
+    assert told == {("load", "> 6"): (180, 270), ("agent", "eager"): (180, 240)}
+
+
 def test_links_of_chance_are_rare() -> None:
     claims = 0
     for seed in range(40):
