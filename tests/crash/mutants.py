@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from nyx_learning.persistence.store import Batch, Store
 __all__ = ["MUTANTS", "Mutant"]
 
 _LATE_S = 0.06
+_UNCOMMITTED_S = 0.15  # a writer that works has such rows at nearly every instant, however busy the machine
 _LEFT_BEHIND: set[asyncio.Task[None]] = set()
 
 
@@ -47,7 +48,7 @@ def _acknowledge_before_commit() -> None:
 
         async def later() -> None:
             try:
-                await asyncio.sleep(_LATE_S)
+                await asyncio.sleep(_UNCOMMITTED_S)
                 await transaction.commit()
             finally:
                 await self.pool.release(connection)
@@ -119,6 +120,13 @@ async def _statements(store: Store, connection: Any, batch: Batch) -> None:
     class Inside:
         def acquire(self) -> Any:
             return self
+
+        def __await__(self) -> Generator[None, None, Any]:
+            yield from ()
+            return connection
+
+        async def release(self, _: Any) -> None:
+            return None
 
         async def __aenter__(self) -> Any:
             return connection
