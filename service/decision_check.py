@@ -143,7 +143,7 @@ class Walk:
         try:
             decision = decision_from(row, self.spec)
             digest = decision.digest
-        except (NyxError, ValueError):  # the latter where a number is none
+        except (NyxError, ValueError, TypeError):  # the latter two where a number is none
             return "unreadable"
         if digest != row["digest"] or row["encoding"] != self._encoding:
             return "its content is not what was written"

@@ -158,7 +158,7 @@ def processes() -> Iterator[dict[str, subprocess.Popen[str]]]:
 def test_another_process_comes_to_the_same_bits(
     name: str, processes: dict[str, subprocess.Popen[str]]
 ) -> None:
-    out, err = processes[name].communicate(timeout=290)
+    out, err = processes[name].communicate(timeout=600)
     assert processes[name].returncode == 0, err
     assert json.loads(out) == PINNED
 

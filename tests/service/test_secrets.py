@@ -66,6 +66,10 @@ REACHING = [
     ["migrate"],
     ["retention", "--older-than", "90d"],
     ["override", "list"],
+    ["explain", "wf-1"],
+    ["patterns"],
+    ["opportunities"],
+    ["mcp"],
 ]
 STAYING = {"demo", "serve"}
 """These go on without their database, as the engine above does."""
