@@ -38,17 +38,28 @@ _RESERVED = frozenset("(),=")
 class Strategy:
     """A way to run a workflow, with a grid of parameter values.
 
+    ``formerly`` : names that the strategy had before: what was learned of an arm under them is this
+    strategy's arm's with the same parameter values.
+
     >>> Strategy("parallel", parameters={"workers": [2, 4], "timeout_s": [30, 60]}).parameters["workers"]
     (2, 4)
+    >>> Strategy("parallel", {"workers": [2, 4]}, formerly=["fan_out"]).formerly
+    ('fan_out',)
     """
 
     name: str
     parameters: Mapping[str, tuple[ParameterValue, ...] | Range] = field(default_factory=dict)
+    formerly: tuple[str, ...] = ()
 
     def __init__(
-        self, name: str, parameters: Mapping[str, Sequence[ParameterValue] | Range] | None = None
+        self,
+        name: str,
+        parameters: Mapping[str, Sequence[ParameterValue] | Range] | None = None,
+        *,
+        formerly: Sequence[str] = (),
     ) -> None:
         object.__setattr__(self, "name", _checked_name("strategy", name))
+        object.__setattr__(self, "formerly", _checked_former(name, formerly))
         grid = {
             _checked_parameter(name, key): _checked_values(name, key, values)
             for key, values in (parameters or {}).items()
@@ -57,12 +68,13 @@ class Strategy:
         object.__setattr__(self, "parameters", MappingProxyType(grid))
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON."""
+        """As plain JSON. Former names stand there only where there are any: other specs keep their hash."""
         parameters = {
             key: values.to_dict() if isinstance(values, Range) else list(values)
             for key, values in self.parameters.items()
         }
-        return {"name": self.name, "parameters": parameters}
+        former = {"formerly": list(self.formerly)} if self.formerly else {}
+        return {"name": self.name, "parameters": parameters, **former}
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Strategy:
@@ -74,13 +86,14 @@ class Strategy:
                 parameters[key] = Range(**fields)
             else:
                 parameters[key] = values
-        return cls(document["name"], parameters)
+        return cls(document["name"], parameters, formerly=document.get("formerly", ()))
 
     def __reduce__(self) -> tuple[object, ...]:
         return Strategy.from_dict, (self.to_dict(),)
 
     def __hash__(self) -> int:
-        return hash((self.name, tuple(sorted(self.parameters.items(), key=lambda item: item[0]))))
+        parameters = tuple(sorted(self.parameters.items(), key=lambda item: item[0]))
+        return hash((self.name, parameters, self.formerly))
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +161,30 @@ class ArmTable(Sequence[Arm]):
                     found=f"'{arm.arm_id}' twice, as text",
                     fix="use values that print differently (1 and 1.0 do; 1 and '1' do not)",
                 )
+        self._former_spans, former = self._renamed()
+        self.former: Mapping[str, int] = MappingProxyType(former)
+        """Positions of the arms by the ids that they had under their strategies' former names."""
+
+    def _renamed(self) -> tuple[dict[str, range], dict[str, int]]:
+        spans: dict[str, range] = {}
+        ids: dict[str, int] = {}
+        taken = {*self.spans, *self._index}
+        for strategy in self.strategies:
+            for name in strategy.formerly:
+                span = self.spans[strategy.name]
+                own = {arm_id(name, self._arms[i].parameters): i for i in span}
+                again = sorted({name, *own} & taken)
+                if again:
+                    raise SpecInvalid(
+                        f"former name '{name}' of strategy '{strategy.name}' stands for something else too",
+                        expected="a name that no strategy and no arm has, and no other strategy had",
+                        found=f"'{again[0]}' twice",
+                        fix="let one strategy claim the name: what was learned under it has one heir",
+                    )
+                taken |= {name, *own}
+                spans[name] = span
+                ids.update(own)
+        return spans, ids
 
     def __len__(self) -> int:
         return len(self._arms)
@@ -159,6 +196,20 @@ class ArmTable(Sequence[Arm]):
         """An arm and its position; ``ArmUnknown`` if there is none."""
         index = self.index(arm_id)
         return index, self._arms[index]
+
+    def follow(self, arm_id: str) -> tuple[int, Arm]:
+        """``locate`` for an id out of the log, which may be the one that the arm had under a former name."""
+        index = self.former.get(arm_id, -1)
+        return self.locate(arm_id) if index < 0 else (index, self._arms[index])
+
+    def present_id(self, arm_id: str) -> str:
+        """The id that an arm out of the log has now: its own, unless the arm was renamed."""
+        index = self.former.get(arm_id, -1)
+        return arm_id if index < 0 else self.ids[index]
+
+    def unit_of(self, name: str) -> int:
+        """Position of the unit that a row of the log names, by its present or a former id; −1 for none."""
+        return self._index.get(name, self.former.get(name, -1))
 
     def chain_problem(self, stages: Sequence[Stage]) -> str | None:
         """What shows that stages (the cohort's aside) are not of this table; None where nothing does."""
@@ -182,7 +233,7 @@ class ArmTable(Sequence[Arm]):
             raise self._unknown([arm_id]) from None
 
     def resolve(self, names: Iterable[str]) -> set[int]:
-        """Positions of the arms that ``names`` (arm ids or strategy names) stand for."""
+        """Positions of the arms that ``names`` (arm ids or strategy names, also former ones) stand for."""
         found: set[int] = set()
         unknown: list[object] = []
         for name in checked_names(names):
@@ -190,6 +241,10 @@ class ArmTable(Sequence[Arm]):
                 found.update(self.spans[name])
             elif isinstance(name, str) and name in self._index:
                 found.add(self._index[name])
+            elif isinstance(name, str) and name in self._former_spans:
+                found.update(self._former_spans[name])
+            elif isinstance(name, str) and name in self.former:
+                found.add(self.former[name])
             else:
                 unknown.append(name)
         if unknown:
@@ -332,6 +387,18 @@ def _checked_name(what: str, name: object) -> str:
             fix=f"rename the {what}",
         )
     return name
+
+
+def _checked_former(strategy: str, names: object) -> tuple[str, ...]:
+    listed = tuple(names) if isinstance(names, Sequence) and not isinstance(names, (str, bytes)) else None
+    if listed is None or len(set(map(repr, listed))) < len(listed) or strategy in listed:
+        raise SpecInvalid(
+            f"the former names of strategy '{strategy}' are no list of other names",
+            expected="names that differ from each other and from the strategy's",
+            found=shown(names),
+            fix='write them out, for example formerly=["fan_out"]',
+        )
+    return tuple(_checked_name("former strategy", name) for name in listed)
 
 
 def _checked_parameter(strategy: str, key: object) -> str:

@@ -26,7 +26,7 @@ def first_contribution(
         return None
     arms = spec.arms
     try:
-        unit, arm = arms.locate(row.arm_id)
+        unit, arm = arms.follow(row.arm_id)
         phi: Sequence[int] = row.phi
         if row.encoding != spec.encoding:
             phi = [*encoder.encode(context or {})[1], *arms.encode(unit, arm.parameters)]

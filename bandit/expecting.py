@@ -148,7 +148,7 @@ class Expectations:
                 return [(unit, np.concatenate([phi, self._parameters[unit] / max(1, self._used[unit])]))]
         elif name in self._arms.spans:
             return [(unit, phi) for unit in self._arms.spans[name]]
-        unit, arm = self._arms.locate(name)
+        unit, arm = self._arms.follow(name)
         z = np.array(self._arms.encode(unit, arm.parameters), np.float64) / ONE
         return [(unit, np.concatenate([phi, z]))]
 

@@ -60,7 +60,7 @@ def read_history(
             raise _no_row(row)
         context, arm_id, reward = row
         clean, phi = encoder.encode(context)
-        unit, arm = arms.locate(arm_id)
+        unit, arm = arms.follow(arm_id)
         reward_to_fixed(reward)
         encoded = (*phi, *arms.encode(unit, arm.parameters))
         found.append(HistoryRow(clean, arm.arm_id, float(reward), unit, encoded, epochs[unit]))

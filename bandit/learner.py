@@ -214,8 +214,9 @@ class Learner:
         self.sums.expect(event.seq)
         self.guards.absorb(event)
         for name, epoch in event.epochs.items():
-            if name in self.arms.units:
-                self.sums.begin(self.arms.units.index(name), epoch, event.seq)
+            unit = self.arms.unit_of(name)
+            if unit >= 0:
+                self.sums.begin(unit, epoch, event.seq)
         self.sums.seq = event.seq
 
     def increments(self, propensity: float, reward: int, seq: int) -> tuple[int, ...]:

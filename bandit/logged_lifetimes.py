@@ -55,7 +55,8 @@ class LoggedLifetimes:
         if not isinstance(success, bool) or not 0.0 <= seconds < EDGES[-1]:
             return
         stopped = bool(row.outcome.get("timed_out")) and not success
-        self.lifetimes.learn(row.arm_id, float(seconds), None if stopped else success, self._cell(seen[1]))
+        arm_id = self._spec.arms.present_id(row.arm_id)
+        self.lifetimes.learn(arm_id, float(seconds), None if stopped else success, self._cell(seen[1]))
 
     def cell(self, context: Mapping[str, Value]) -> tuple[int, ...]:
         """The cell of a context.

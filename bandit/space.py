@@ -50,6 +50,7 @@ class ArmSpace:
     """
 
     staged = True
+    former: Mapping[str, int] = MappingProxyType({})
 
     def __init__(self, strategies: Sequence[Strategy], dimension_of_phi: int) -> None:
         self.strategies, self.dimension_of_phi = tuple(strategies), dimension_of_phi
@@ -62,6 +63,13 @@ class ArmSpace:
                     expected="names that differ and have none of ( ) , =",
                     found=f"{list(self.units)!r:.160}",
                     fix="rename it",
+                )
+            if strategy.formerly:
+                raise SpecInvalid(
+                    f"strategy '{strategy.name}' has former names in a space that is chosen from in stages",
+                    expected="former names only where all arms are listed: at most 1,024, without a Range",
+                    found=f"formerly={list(strategy.formerly)!r:.160}",
+                    fix="keep the old name, or offer fewer values",
                 )
             self.parameters.append(_columns(strategy))
         self.extra = max((p.column + p.columns for ps in self.parameters for p in ps), default=0)
@@ -113,6 +121,18 @@ class ArmSpace:
         if given:
             raise self._unknown([text])
         return unit, arm
+
+    def follow(self, text: str) -> tuple[int, Arm]:
+        """``locate``: strategies of a space have no former names."""
+        return self.locate(text)
+
+    def present_id(self, text: str) -> str:
+        """``text``: strategies of a space have no former names."""
+        return text
+
+    def unit_of(self, name: str) -> int:
+        """Position of a strategy; −1 for none."""
+        return self.units.index(name) if name in self.units else -1
 
     def chain_problem(self, stages: Sequence[Stage]) -> str | None:
         """What shows that stages (the cohort's aside) are not of this space; None where nothing does."""

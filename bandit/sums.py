@@ -157,9 +157,12 @@ class Sums:
             )
 
     def restore(self, key: BlockKey, block: npt.NDArray[np.int64]) -> None:
-        """Put a stored block in place of nothing; an arm's present epoch is the last that has a block."""
+        """Add a stored block, which may be one of several of its key; an arm's present epoch is the last
+        that has one.
+        """
         arm, epoch, _ = key
-        self.blocks[key] = block
+        known = self.blocks.get(key)
+        self.blocks[key] = block if known is None else known + block
         if epoch > self.epochs[arm]:
             self.epochs[arm] = epoch
             self.totals[arm] = 0

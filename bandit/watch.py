@@ -87,6 +87,7 @@ class Watch:
         self._anomalies: dict[int, AnomalyMonitor] = {}
         self._budget = AlertBudget(self._settings.alerts_a_day)
         self._epochs = [0] * len(self._arms)
+        self._renamed = frozenset(self._arms.former.values())
         self._waiting: set[int] = set()  # units with an alarm whose epoch has not begun
         self._starts: Mapping[str, Mapping[int, int]] = {name: {} for name in _REMEMBERING}
         self.seq = 0
@@ -135,7 +136,9 @@ class Watch:
             if unit not in self._waiting and self._settings.reward:  # somebody else's conclusion
                 self._forget(unit)
             self._waiting.discard(unit)
-            self._epochs[unit] = epoch
+            # A process with the arm's former name may count behind: an epoch that is over does not come back.
+            renamed = unit in self._renamed
+            self._epochs[unit] = max(epoch, self._epochs[unit]) if renamed else epoch
         self.seq = event.seq
 
     def recall(self, row: LogRow, context: Mapping[str, Any] | None = None) -> None:
@@ -327,8 +330,8 @@ class Watch:
         return self._durations[unit]
 
     def _unit(self, name: str) -> int | None:
-        units = self._arms.units
-        return units.index(name) if name in units else None
+        unit = self._arms.unit_of(name)
+        return None if unit < 0 else unit
 
 
 def _duration(outcome: Mapping[str, Any] | None) -> float | None:

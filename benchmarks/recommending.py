@@ -17,6 +17,7 @@ from typing import Any
 from nyx_learning import Bandit, BanditSpec, Categorical, ContextSchema, Numeric, Ordinal, Strategy
 from nyx_learning.bandit.explaining import explain_decision
 from nyx_learning.bandit.learner import Learner
+from nyx_learning.features import Feature
 from nyx_learning.insights.recommending import optimize_parameters, recommend_strategy
 
 LIMIT_MS, AIM_MS = 50.0, 1.0
@@ -25,7 +26,7 @@ LIMIT_MS, AIM_MS = 50.0, 1.0
 def world(arms: int, features: int, rows: int) -> tuple[Bandit, Callable[[int], dict[str, Any]]]:
     """A bandit that has learned, and its contexts."""
     kinds = [Categorical(["code", "text", "data"]), Ordinal(["low", "mid", "high"]), Numeric(0, 100)]
-    schema = {f"f{i}": kinds[i % 3] for i in range(features)}
+    schema: dict[str, Feature] = {f"f{i}": kinds[i % 3] for i in range(features)}
     spec = BanditSpec(
         "advised",
         [Strategy("direct"), Strategy("parallel", {"workers": list(range(1, arms))})],

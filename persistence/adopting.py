@@ -99,5 +99,6 @@ async def executions(store: Store, first_seq: int, last_seq: int | None) -> list
         outcome = current_outcome(history, store.own_spec) if history[-1].seq >= first_seq else None
         if outcome is not None:
             context = json.loads(contexts[key])
-            found.append(Execution(history[-1].seq, context, history[0].arm_id, outcome))
+            arm_id = store.own_spec.arms.present_id(history[0].arm_id)
+            found.append(Execution(history[-1].seq, context, arm_id, outcome))
     return found

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ..bandit import Arm, Learner, kernels
 from ..bandit.events import EventRow
 from ..bandit.log import LogRow, RewardRow
-from ..bandit.sums import SumRows
+from ..bandit.sums import BlockKey, SumRows
 from ..errors import ArmUnknown, ContextInvalid
 from .pages import LogPage
 
@@ -27,12 +27,18 @@ class Fold:
     Rows of arms that the learner's spec does not have teach it nothing. They are summed beside it all the
     same, because the stored sums are shared by all specs of one encoding: what one spec stores must not lack
     another's arms.
+
+    Rows of a renamed arm join the learner's sums of the arm, and are summed beside it under the id that they
+    were written with: stored sums know no renaming, and serve specs with the old name and with the new one.
     """
 
     def __init__(self, learner: Learner) -> None:
         self.learner = learner
         self._own = {unit: i for i, unit in enumerate(learner.arms.units)}
+        self._former = learner.arms.former
+        self._renamed = frozenset(self._former.values())
         self._beside: dict[BlockName, npt.NDArray[np.int64]] = {}
+        self._under_own: set[BlockName] = set()  # blocks of renamed arms that have rows under the new id
         self._units: dict[str, int] = {}  # arms that were met, and the rows of the sums that they belong to
 
     @property
@@ -54,11 +60,14 @@ class Fold:
             for block in self.begun(row):
                 if block[0] not in self._own:
                     self._beside.setdefault(block, np.zeros(self.learner.sums.width, np.int64))
+                elif self._own[block[0]] in self._renamed:
+                    self._under_own.add(block)
         if isinstance(row, RewardRow) and row.taken != row.units and self._learns(row.stands_at):
             unit, arm = self._located(row.arm_id)
             phi = self._phi(row, unit, arm, context)
             if phi is not None:
-                owner = row.arm_id if unit < 0 else self.learner.arms.units[unit]
+                known = unit >= 0 and row.arm_id not in self._former
+                owner = self.learner.arms.units[unit] if known else row.arm_id
                 name = (owner, row.epoch, row.stands_at // self.learner.sums.bucket_rows)
                 if row.taken is not None:
                     self._add(name, unit, row, phi, row.taken, -1)
@@ -89,15 +98,18 @@ class Fold:
         moves = page.taken != page.units
         if not self.learner.guards.learns_all:
             moves &= ~self.learner.guards.withheld(page.places)
-        own = moves & (arms >= 0)
+        own, beside = moves & (arms >= 0), moves & (arms < 0)
+        columns = (arms, page.epochs, page.places, page.phi, page.taken, page.units)
+        if self._former:
+            former = own & np.array([arm_id in self._former for arm_id in page.arms], np.bool_)
+            own, beside = own & ~former, beside | former
+            if former.any():
+                sums.absorb_rows(SumRows(*(column[former] for column in columns)))
         names: list[BlockName] = []
         if own.any():
-            columns = (arms, page.epochs, page.places, page.phi, page.taken, page.units)
-            units = self.learner.arms.units
             rows = SumRows(*columns) if own.all() else SumRows(*(column[own] for column in columns))
-            changed = sums.absorb_rows(rows)
-            names = [(units[unit], epoch, bucket) for unit, epoch, bucket in changed]
-        for i in np.flatnonzero(moves & (arms < 0)).tolist():
+            names = self.took_in(sums.absorb_rows(rows))
+        for i in np.flatnonzero(beside).tolist():
             name = (page.arms[i], int(page.epochs[i]), int(page.places[i]) // sums.bucket_rows)
             block = self._beside.setdefault(name, np.zeros(sums.width, np.int64))
             kernels.statistics.accumulate_rows(
@@ -109,6 +121,14 @@ class Fold:
             )
             names.append(name)
         sums.seq = int(page.seqs[-1])
+        return names
+
+    def took_in(self, keys: Iterable[BlockKey]) -> list[BlockName]:
+        """Names of blocks of the learner's sums that rows under the arms' present ids have joined."""
+        units = self.learner.arms.units
+        names = [(units[unit], epoch, bucket) for unit, epoch, bucket in keys]
+        if self._renamed:
+            self._under_own.update(name for name in names if self._own[name[0]] in self._renamed)
         return names
 
     def _learns(self, place: int) -> bool:
@@ -129,7 +149,11 @@ class Fold:
         further = self.learner.increments(row.propensity, reward, row.stands_at)
         if unit >= 0:
             sums.absorb(unit, row.epoch, row.stands_at, phi, reward, sign, further)
-            return
+            if not self._renamed:
+                return
+            if name[0] in self._own:
+                self.took_in([(unit, name[1], name[2])])
+                return
         block = self._beside.setdefault(name, np.zeros(sums.width, np.int64))
         kernels.statistics.accumulate(block, np.zeros_like(block), np.array(phi, np.int64), reward, sign)
         if further:
@@ -152,25 +176,35 @@ class Fold:
         learner.sums.epochs[:] = [0] * learner.sums.arms
         learner.sums.stale.update(range(learner.sums.arms))
         self._beside.clear()
+        self._under_own.clear()
         for unit, epoch, bucket, statistics in blocks:
             block = np.array(statistics, np.int64)
             if unit in self._own:
-                learner.sums.restore((self._own[unit], epoch, bucket), block)
-            else:
-                self._beside[unit, epoch, bucket] = block
+                key = (self._own[unit], epoch, bucket)
+                learner.sums.restore(key, block)
+                self.took_in([key])
+                continue
+            self._beside[unit, epoch, bucket] = block
+            if unit in self._former:
+                learner.sums.restore((self._former[unit], epoch, bucket), block.copy())
         learner.sums.seq = seq
 
     def names(self) -> list[BlockName]:
         """All blocks that there are, sorted."""
         units = self.learner.arms.units
-        own = [(units[unit], epoch, bucket) for unit, epoch, bucket in self.learner.sums.blocks]
-        return sorted([*own, *self._beside])
+        keys = self.learner.sums.blocks
+        own = [(units[unit], epoch, bucket) for unit, epoch, bucket in keys if unit not in self._renamed]
+        return sorted([*own, *self._under_own, *self._beside])
 
     def statistics(self, name: BlockName) -> list[int]:
         """The numbers of one block."""
         block = self._beside.get(name)
         if block is None:
-            block = self.learner.sums.blocks[self._own[name[0]], name[1], name[2]]
+            unit = self._own[name[0]]
+            block = self.learner.sums.blocks[unit, name[1], name[2]]
+            for former, heir in self._former.items() if unit in self._renamed else ():
+                if heir == unit and (former, *name[1:]) in self._beside:
+                    block = block - self._beside[former, name[1], name[2]]
         return [int(number) for number in block.tolist()]
 
     def _located(self, arm_id: str) -> tuple[int, Arm | None]:
@@ -178,7 +212,7 @@ class Fold:
         have.
         """
         try:
-            return self.learner.arms.locate(arm_id)
+            return self.learner.arms.follow(arm_id)
         except ArmUnknown:
             return -1, None
 

@@ -136,7 +136,7 @@ def errors() -> str:
             "yes" if kind.retryable else "no",
             sentence(kind.__doc__),
         )
-        for kind in sorted(_descendants(NyxError), key=lambda kind: kind.code)
+        for kind in sorted(_descendants(NyxError), key=lambda kind: (kind.code, kind.__name__))
     ]
     return table(("code", "class", "HTTP", "try again", "when"), rows)
 

@@ -43,20 +43,20 @@ class Adapting:
         alternatives: Sequence[str],
     ) -> AdaptationRecommendation:
         """``LearningEngine.should_adapt_workflow``."""
-        for name in (decision.arm_id, *alternatives):
-            self._spec.arms.locate(name)
+        arms = self._spec.arms
+        arm_id, *others = [arms.follow(name)[1].arm_id for name in (decision.arm_id, *alternatives)]
 
         def told(known: LoggedLifetimes, lifetimes: Lifetimes) -> AdaptationRecommendation:
             return should_adapt_workflow(
                 current,
                 expected,
                 known=lifetimes,
-                arm_id=decision.arm_id,
+                arm_id=arm_id,
                 cell=known.cell(decision.context),
                 stakes=stakes,
                 limit_s=limit_s,
                 retries=retries,
-                alternatives=alternatives,
+                alternatives=others,
             )
 
         async with self._turn:

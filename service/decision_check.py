@@ -46,6 +46,8 @@ class Walk:
         self._staged = spec.arms.staged
         self._units: Sequence[str] = spec.arms.units
         self._index = {} if self._staged else {arm_id: i for i, arm_id in enumerate(self._units)}
+        renamed = set(spec.arms.former.values())
+        self._plain = {arm_id: i for arm_id, i in self._index.items() if i not in renamed}
         self._hash, self._encoding = spec.spec_hash, spec.encoding
 
     @property
@@ -55,7 +57,7 @@ class Walk:
 
     def absorb(self, row: Row, context: Mapping[str, Any] | None) -> None:
         """Fold the next row; ``context`` : of its decision, where the row's φ is of another encoding."""
-        unit = self._index.get(row["arm_id"])
+        unit = self._plain.get(row["arm_id"])
         sums = self.learner.sums
         phi, seq, units = row["phi"], row["seq"], row["units"]
         if (

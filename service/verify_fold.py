@@ -60,6 +60,7 @@ class PageFold:
             if key in sums.blocks:
                 self._blocks[i] = sums.blocks[key]
             sums.blocks[key] = self._blocks[i]  # seen by policies that forget, while the page is walked
+        self._walk.fold.took_in(self._keys)
 
     def to(self, seq: int) -> None:
         """Fold the rows up to number ``seq``, or to the page's end."""

@@ -80,7 +80,7 @@ class Sentry:
         if not isinstance(row, RewardRow) or row.units is None or row.taken is not None:
             return []
         try:
-            unit = self._arms.units[self._arms.locate(row.arm_id)[0]]
+            unit = self._arms.units[self._arms.follow(row.arm_id)[0]]
         except ArmUnknown:
             return []  # another spec's
         found: list[EventRow] = []

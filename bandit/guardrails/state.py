@@ -223,9 +223,9 @@ class GuardState:
                 until, share = told["until"], told["share"]
                 if not (until is None or isinstance(until, (int, float))) or not 0.0 <= share <= 1.0:
                     raise _unknown_act(event)
-                self.tripped[event.subject] = Tripped(until, float(share))
+                self.tripped[self._arms.present_id(event.subject)] = Tripped(until, float(share))
             elif act == "close":
-                self.tripped.pop(event.subject, None)
+                self.tripped.pop(self._arms.present_id(event.subject), None)
             elif act == "serve":
                 if self._first_share is not None:
                     self.share = float(told["share"])
