@@ -25,8 +25,12 @@ LIMIT_MS, AIM_MS = 50.0, 1.0
 
 def world(arms: int, features: int, rows: int) -> tuple[Bandit, Callable[[int], dict[str, Any]]]:
     """A bandit that has learned, and its contexts."""
-    kinds = [Categorical(["code", "text", "data"]), Ordinal(["low", "mid", "high"]), Numeric(0, 100)]
-    schema: dict[str, Feature] = {f"f{i}": kinds[i % 3] for i in range(features)}
+    kinds: list[Feature] = [
+        Categorical(["code", "text", "data"]),
+        Ordinal(["low", "mid", "high"]),
+        Numeric(0, 100),
+    ]
+    schema = {f"f{i}": kinds[i % 3] for i in range(features)}
     spec = BanditSpec(
         "advised",
         [Strategy("direct"), Strategy("parallel", {"workers": list(range(1, arms))})],
