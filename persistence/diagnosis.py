@@ -263,7 +263,7 @@ async def _slots(connection: Connection) -> list[Finding]:
     if not rows:
         return [Finding("slots", "ok", "no replication slot is left without its reader")]
     told = ", ".join(f"{row['name']} ({row['bytes'] / 1e6:,.1f} MB kept)" for row in rows)
-    fix = f"start its standby, or SELECT pg_drop_replication_slot('{rows[0]['name']}'): it fills the disk"
+    fix = f"start its standby, or call pg_drop_replication_slot('{rows[0]['name']}'): it fills the disk"
     return [Finding("slots", "warn", f"nobody reads from: {told}", fix)]
 
 
