@@ -16,6 +16,7 @@ __all__ = [
     "KnownExecution",
     "drop_executions",
     "insert_executions",
+    "known_executions",
     "recorded_executions",
 ]
 
@@ -69,8 +70,14 @@ async def insert_executions(
         if not others:
             return {}
         # Committed by now: the insert waited for whoever was writing them.
-        known = await connection.fetch(query("execution_digests"), bandit, others)
-    return {row["execution_id"]: KnownExecution(row["agent_id"], row["digest"]) for row in known}
+        return _known(await connection.fetch(query("execution_digests"), bandit, others))
+
+
+async def known_executions(
+    pool: asyncpg.Pool, bandit: str, execution_ids: Sequence[str]
+) -> dict[str, KnownExecution]:
+    """What is stored under these ids."""
+    return _known(await pool.fetch(query("execution_digests"), bandit, execution_ids))
 
 
 async def recorded_executions(pool: asyncpg.Pool, bandit: str, since: float, most: int) -> list[ExecutionRow]:
@@ -87,6 +94,10 @@ async def drop_executions(pool: asyncpg.Pool, bandit: str, before: float) -> int
         dropped += (count := int(done.rpartition(" ")[2]))
         if count < _DROPPED_AT_ONCE:
             return dropped
+
+
+def _known(rows: Sequence[asyncpg.Record]) -> dict[str, KnownExecution]:
+    return {row["execution_id"]: KnownExecution(row["agent_id"], row["digest"]) for row in rows}
 
 
 def _row(row: asyncpg.Record) -> ExecutionRow:

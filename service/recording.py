@@ -6,6 +6,7 @@ import asyncio
 import time as clock
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeAlias
 
@@ -14,11 +15,11 @@ import asyncpg
 from ..bandit import Receipt
 from ..bandit.learner import checked_id
 from ..bandit.reports import Reported
-from ..errors import InputInvalid, NyxError, Overloaded, RewardConflict, shown
+from ..errors import DatabaseUnavailable, InputInvalid, NyxError, Overloaded, RewardConflict, shown
 from ..features.monitors.performance import PerformanceMetrics
 from ..insights.recommending.execution_result import ExecutionResult
 from ..persistence.database import reaching, unavailable
-from ..persistence.executions import ExecutionRow, KnownExecution, insert_executions
+from ..persistence.executions import ExecutionRow, KnownExecution, insert_executions, known_executions
 from ..rewards import Outcome
 from .reporting import Reporting
 
@@ -169,6 +170,21 @@ class Recording:
             self._writing = asyncio.create_task(self._write_all(), name="nyx-executions")
         return await future
 
+    async def refuse_conflict(self, row: ExecutionRow) -> None:
+        """Nothing, unless another report is stored under the row's id.
+
+        Raises
+        ------
+        RewardConflict : there is one.
+        DatabaseUnavailable (retryable) : it cannot be told.
+        """
+        with reaching():
+            async with asyncio.timeout(_PATIENCE_S):
+                known = await known_executions(self._pool, self._bandit, [row.execution_id])
+        there = known.get(row.execution_id)
+        if there is not None and there.digest != row.digest:
+            raise _conflict(row, there.agent_id)
+
     async def finish(self) -> None:
         """Wait until all that was handed in is stored, or has failed."""
         while self._writing is not None:
@@ -232,6 +248,9 @@ async def record(
     receipt = None
     if row.decision_id is not None:
         told = Reported(outcome=result.outcome) if result.reward is None else Reported(reward=result.reward)
+        # Before the decision learns of it; where the database is away, the outcome is spooled all the same.
+        with suppress(DatabaseUnavailable):
+            await recording.refuse_conflict(row)
         receipt = await reporting.report(row.decision_id, told)
     applied = await recording.write(row)
     return ExecutionReceipt(row.execution_id, row.agent_id, row.agent_type, applied, row.decision_id, receipt)

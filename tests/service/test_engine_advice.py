@@ -205,6 +205,17 @@ async def test_an_execution_of_a_decision_is_its_outcome(open_engine: Any, sql: 
     assert await sql("SELECT execution_id, decision_id FROM nyx.execution") == [("wf-1", "wf-1")]
 
 
+async def test_a_decision_learns_nothing_from_an_execution_that_is_refused(
+    open_engine: Any, sql: Any
+) -> None:
+    engine = await open_engine(SPEC)
+    await engine.record_execution("coder-1", {"success": True}, execution_id="run-1")
+    await engine.select_arm(context(1), "wf-1")
+    with pytest.raises(RewardConflict, match="run-1"):
+        await engine.record_execution("coder-1", {"success": False}, execution_id="run-1", decision_id="wf-1")
+    assert await sql("SELECT count(*) FROM nyx.log") == [(0,)]
+
+
 async def test_many_reports_at_once_are_each_kept_once(open_engine: Any, sql: Any) -> None:
     engine = await open_engine(SPEC)
 
