@@ -65,8 +65,13 @@ async def troubles(learning: Learning) -> None:
 
     async def again(workflow: Workflow) -> None:
         # The engine warns that the first outcomes stand: here that is the point.
-        logging.getLogger("nyx_learning").setLevel(logging.ERROR)
-        await top.execute(workflow)
+        engine_log = logging.getLogger("nyx_learning")
+        level = engine_log.level
+        engine_log.setLevel(logging.ERROR)
+        try:
+            await top.execute(workflow)
+        finally:
+            engine_log.setLevel(level)
 
     async def late(workflow: Workflow) -> None:
         with suppress(TimeoutError):
