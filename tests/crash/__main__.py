@@ -3,8 +3,9 @@
     python -m tests.crash --kills 200
     python -m tests.crash --kills 10 --mutants
 
-``--mutants`` goes on with faults that are put in on purpose, each of which must be found. The exit code is 1
-where something does not hold, or a mutant is not found.
+``--mutants`` goes on with faults that are put in on purpose, each of which must be found: by a promise that
+it breaks, not by a writer that died of it. The exit code is 1 where something does not hold, or a mutant is
+not found.
 """
 
 from __future__ import annotations
@@ -52,8 +53,10 @@ def main() -> int:
 def _told(report: Report) -> str:
     name = "crash test" if report.mutant is None else f"mutant {report.mutant}"
     verdict = "nothing found" if not report.found else f"found {len(report.found)}: {report.found[0]}"
+    ended = f" ({len(report.ended)} ended by themselves)" if report.ended else ""
     return (
-        f"{name}: {report.kills} kills {report.killed}, {report.lives} writers' lives, {report.checks} checks"
+        f"{name}: {report.kills} kills {report.killed}, {report.lives} writers' lives{ended},"
+        f" {report.checks} checks"
         f" ({report.whole_checks} whole), {report.counts}, {report.settings}, {report.seconds} s: {verdict}"
     )
 

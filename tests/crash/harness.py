@@ -60,7 +60,11 @@ class Plan:
 
 @dataclass
 class Report:
-    """What was done, and what did not hold; nothing in ``found`` is the good case."""
+    """What was done, and what did not hold; nothing in ``found`` is the good case.
+
+    ``ended`` : writers with a fault in them that ended by themselves: that a process dies of its fault shows
+    no broken promise, so another one takes its place.
+    """
 
     mutant: str | None
     seed: int
@@ -73,6 +77,7 @@ class Report:
     settings: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     found: list[str] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON."""
@@ -237,7 +242,7 @@ class _Run:
         self._report.whole_checks += whole
         for number, writer in enumerate(self._writers):
             if writer.exitcode is not None and not self._stop.exists():
-                self._report.found.append(f"writer {number} ended by itself, exit code {writer.exitcode}")
+                self._ended(number, f"writer {number} ended by itself, exit code {writer.exitcode}")
         while True:
             try:
                 self._report.found += asyncio.run(self._checks.run(whole=whole, alone=alone))
@@ -252,6 +257,13 @@ class _Run:
                 # have answered a moment longer, and its supervisor have given up behind that.
                 time.sleep(0.05)
                 self._site.revive()
+
+    def _ended(self, number: int, told: str) -> None:
+        if self._plan.mutant is None:
+            self._report.found.append(told)
+        else:
+            self._report.ended.append(told)
+            self._writers[number] = self._new_writer(number)
 
     async def _flush(self) -> None:
         """Adopt what killed writers have spooled, as any engine does, and wait until nothing more is stored.
