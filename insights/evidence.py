@@ -23,6 +23,7 @@ __all__ = [
     "slope",
     "slope_of_moments",
     "stratified_fisher",
+    "stratified_tail",
     "welch",
 ]
 
@@ -121,13 +122,34 @@ def stratified_fisher(k: int, marked: Floats, drawn: Floats, total: Floats) -> f
     variance = float((left / np.maximum(total - 1.0, 1.0)).sum())
     if variance > 400.0:
         return min(1.0, 2.0 * float(ndtr(-max(0.0, abs(k - mean) - 0.5) / math.sqrt(variance))))
+    first, mass = _sum_of_tables(marked, drawn, total)
+    at = k - first
+    return min(1.0, 2.0 * min(float(mass[at:].sum()), float(mass[: at + 1].sum())))
+
+
+def stratified_tail(k: int, marked: Floats, drawn: Floats, total: Floats) -> float:
+    """P(at least k marked ones among all drawn), of several 2 × 2 tables (C,): one-sided, see above.
+
+    Exact where the variance is below 9; above by a normal approximation, which differs by less than a
+    tenth there.
+    """
+    mean = float((drawn * marked / total).sum())
+    left = (drawn / total) * (1.0 - drawn / total) * marked * (total - marked)
+    variance = float((left / np.maximum(total - 1.0, 1.0)).sum())
+    if variance >= 9.0:
+        return float(ndtr((mean + 0.5 - k) / math.sqrt(variance)))
+    first, mass = _sum_of_tables(marked, drawn, total)
+    return min(1.0, float(mass[max(k - first, 0) :].sum()))
+
+
+def _sum_of_tables(marked: Floats, drawn: Floats, total: Floats) -> tuple[int, Floats]:
+    """The smallest sum of marked ones among the drawn, and the probabilities of it and all above."""
     first, mass = 0, np.ones(1)
     for m, d, n in zip(marked.tolist(), drawn.tolist(), total.tolist(), strict=True):
         x = np.arange(max(0.0, d + m - n), min(m, d) + 1.0)
         logs = _log_choose(m, x) + _log_choose(n - m, d - x) - _log_choose(n, np.array([d]))
         first, mass = first + int(x[0]), np.convolve(mass, np.exp(logs))
-    at = k - first
-    return min(1.0, 2.0 * min(float(mass[at:].sum()), float(mass[: at + 1].sum())))
+    return first, mass
 
 
 def _hypergeometric(first: int, last: int, marked: int, drawn: int, total: int) -> float:

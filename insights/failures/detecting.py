@@ -8,9 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ...errors import InputInvalid, shown
 from ..executed import Executed
+from .adjusting import Mask
+from .causes import LikelyCause, candidates_of, likely_cause
 from .changes import AfterChange, Change, after_changes
+from .factors import properties_of
 from .links import Link, links
 from .mining import LONGEST, FoundSequence, mine
 
@@ -28,6 +33,7 @@ class FailurePattern:
     ``mining``; None for a single code, which claims nothing but its number. failed, known : of the
     occurrences, how many failed and of how many that is known; failed_without, known_without : the same of
     all other executions. goes_with : where it is over-represented, at the stated false discovery rate.
+    likely_cause : which of that, or of the errors before it, is left when one adjusts for the others.
     first, last : times of the first and the last one. examples : ids, the newest first. after_changes :
     whether it repeats behind each change that it came before.
     """
@@ -44,6 +50,7 @@ class FailurePattern:
     failed_without: int
     known_without: int
     goes_with: tuple[Link, ...]
+    likely_cause: LikelyCause
     first: float | None
     last: float | None
     examples: tuple[str, ...]
@@ -56,6 +63,7 @@ class FailurePattern:
             **found,
             "sequence": list(self.sequence),
             "goes_with": [link.to_dict() for link in self.goes_with],
+            "likely_cause": self.likely_cause.to_dict(),
             "examples": list(self.examples),
             "after_changes": [each.to_dict() for each in self.after_changes],
         }
@@ -75,7 +83,8 @@ class FailurePattern:
             f" elsewhere {x.elsewhere:.1%} (lift {x.lift:.2f}, q {x.q:.2g})"
             for x in self.goes_with[:_EXAMPLES]
         ]
-        return "\n".join([text, *lines, *(each.to_text() for each in self.after_changes)])
+        cause = [] if self.likely_cause.state == "none" else [self.likely_cause.to_text()]
+        return "\n".join([text, *lines, *cause, *(each.to_text() for each in self.after_changes)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,10 +187,20 @@ def detect_failure_patterns(
     )
     sequences = mine(listed, min_occurrences, max_length, false_discovery_rate)
     rows = [found.executions for found in sequences] + [tuple(single[c]) for c in frequent]
-    linked = links(executions, rows, min_occurrences, false_discovery_rate)
+    properties = properties_of(executions)
+    values = sum(each.varying for each in properties)
+    linked = links(properties, len(executions), rows, min_occurrences, false_discovery_rate)
     repeated = after_changes(executions, rows, changes, false_discovery_rate)
     failed = [e.success is False for e in executions]
     known = [e.success is not None for e in executions]
+
+    def cause(sequence: tuple[str, ...], inside: Sequence[int], found: Sequence[Link]) -> LikelyCause:
+        before = _errors_before(sequence[0], listed, sequences) if len(sequence) == 1 else []
+        has = np.zeros(len(executions), np.bool_)
+        has[list(inside)] = True
+        return likely_cause(
+            has, candidates_of(found, properties, before), values + len(before), false_discovery_rate
+        )
 
     def pattern(place: int, sequence: tuple[str, ...], found: FoundSequence | None) -> FailurePattern:
         inside = rows[place]
@@ -201,6 +220,7 @@ def detect_failure_patterns(
             failed_without=sum(failed) - bad,
             known_without=sum(known) - told,
             goes_with=linked[place],
+            likely_cause=cause(sequence, inside, linked[place]),
             first=min(times, default=None),
             last=max(times, default=None),
             examples=tuple(executions[i].execution_id for i in newest[:_EXAMPLES]),
@@ -219,3 +239,23 @@ def detect_failure_patterns(
         if rows
         else f"not enough evidence: no error code in {min_occurrences} executions or more",
     )
+
+
+def _errors_before(
+    code: str, listed: Sequence[Sequence[str]], sequences: Sequence[FoundSequence]
+) -> list[tuple[str, Mask]]:
+    """Codes that come before this one in a sequence that is no chance, with the executions that have them.
+
+    In executions that meet this code, another one counts only where it comes before.
+    """
+    earlier = {
+        found.sequence[i]
+        for found in sequences
+        for i in range(len(found.sequence))
+        if code in found.sequence[i + 1 :] and found.sequence[i] != code
+    }
+    ends = [len(codes) - 1 - codes[::-1].index(code) if code in codes else len(codes) for codes in listed]
+    return [
+        (other, np.array([other in codes[:end] for codes, end in zip(listed, ends, strict=True)], np.bool_))
+        for other in sorted(earlier)
+    ]
