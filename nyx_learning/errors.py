@@ -24,6 +24,7 @@ __all__ = [
     "GuardrailConflict",
     "ImportRejected",
     "InputInvalid",
+    "KeysUnreadable",
     "LogInvalid",
     "LogUnreadable",
     "LogUnwritable",
@@ -140,6 +141,12 @@ class DocumentInvalid(InputInvalid):
     """A serialised document is damaged, of another version, or of another spec."""
 
     code = "document_invalid"
+
+
+class KeysUnreadable(NyxError):
+    """The server's file of API keys cannot be read, or holds something else."""
+
+    code = "keys_unreadable"
 
 
 class TableInvalid(InputInvalid):

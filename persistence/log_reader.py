@@ -95,6 +95,10 @@ class LogReader:
             if len(page) < _PAGE:
                 return due
 
+    async def some_due(self, now: float, window_s: float) -> bool:
+        """Whether ``due`` would find any."""
+        return bool(await self.pool.fetch(query("due_decisions"), self.bandit, now, window_s, "", 1))
+
     async def rewards_in_force(self) -> list[tuple[PricedRow, str]]:
         """The reward of each decision that has one, as it is now, and its state; ordered by decision id."""
         found = []

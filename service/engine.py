@@ -258,8 +258,9 @@ class LearningEngine(
     async def expire(self, now: float) -> list[Receipt]:
         """Close every decision that has no reward ``window_s`` after it was made: it gets the default reward.
 
-        Nothing expires by itself: call this from time to time. ``now`` : seconds since 1970. Returns the
-        receipts of the decisions that were closed by this call; none where the spec has no window.
+        ``nyx-learning serve`` does that by itself; without it, call this from time to time, because no engine
+        does. ``now`` : seconds since 1970. Returns the receipts of the decisions that were closed by this
+        call; none where the spec has no window.
 
         Raises
         ------

@@ -13,7 +13,7 @@ from ..persistence.store import Batch, Store
 from .provenance import Provenance
 from .settling import Settling
 
-__all__ = ["expire_and_retain"]
+__all__ = ["expire_and_retain", "expire_stored"]
 
 
 async def expire_and_retain(
@@ -28,14 +28,15 @@ async def expire_and_retain(
     check_age(older_than_s)
     if dry_run:
         return await retain(stores, older_than_s, now=now, dry_run=True)
-    expired = [await _expire(store, now) for store in stores]
+    expired = [await expire_stored(store, now) for store in stores]
     found = await retain(stores, older_than_s, now=now)
     return [replace(each, expired=count) for each, count in zip(found, expired, strict=True)]
 
 
-async def _expire(store: Store, now: float) -> int:
+async def expire_stored(store: Store, now: float) -> int:
+    """``expire`` without an engine; returns how many decisions were closed."""
     spec = store.own_spec
-    if spec.reward.window_s is None:
+    if spec.reward.window_s is None or not await store.log.some_due(now, spec.reward.window_s):
         return 0
     commit = GroupCommit(store, _nobody_learns)
     try:

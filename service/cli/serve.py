@@ -62,7 +62,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="seconds until a decision that is not stored yet waits on the local disk (default: 0.05)",
     )
     parser.add_argument(
+        "--close-windows",
+        type=float,
+        default=60.0,
+        metavar="S",
+        help="seconds between two looks for reward windows that have passed; 0: never (default: 60)",
+    )
+    parser.add_argument(
         "--bandits", type=int, default=64, metavar="N", help="bandits open in each process (default: 64)"
+    )
+    parser.add_argument(
+        "--streams",
+        type=int,
+        default=100,
+        metavar="N",
+        help="pages of the dashboard that each process keeps up to date (default: 100)",
+    )
+    parser.add_argument(
+        "--streams-each",
+        type=int,
+        default=10,
+        metavar="N",
+        help="of them, for one key (default: 10)",
     )
     parser.add_argument(
         "--analyses",
@@ -103,7 +124,10 @@ def run(args: argparse.Namespace) -> int:
         batch=args.batch,
         bandits=args.bandits,
         deadline_s=args.deadline,
+        close_windows_s=args.close_windows,
         analyses=args.analyses,
+        streams=args.streams,
+        streams_each=args.streams_each,
     )
 
     def listening(url: str, guarded: bool) -> None:

@@ -38,6 +38,8 @@ from .options import ServeOptions
 from .pauses import Pauses
 from .problems import add_handlers
 from .standings import Standings
+from .state import state_of
+from .windows import Windows
 
 __all__ = ["create_app", "key_file"]
 
@@ -93,7 +95,9 @@ def create_app(options: ServeOptions | None = None, *, pauses: Pauses | None = N
         health_routes,
     ):
         app.include_router(routes.router)
-    app.state.dashboard = Desk(options.secret or secrets.token_hex(32), app.state.keys, options.streams)
+    app.state.dashboard = Desk(
+        options.secret or secrets.token_hex(32), app.state.keys, options.streams, options.streams_each
+    )
     for router in ROUTERS:
         app.include_router(router)
     add_handlers(app)
@@ -116,9 +120,12 @@ def _lifespan(
         async with kept, Bandits(options, None if pauses is None else pauses.settle) as bandits:
             app.state.bandits = bandits
             desk: Desk = app.state.dashboard
-            noting = asyncio.create_task(app.state.metrics.noting(lambda: bandits.opened), name="nyx-metrics")
+            metrics: Metrics = app.state.metrics
+            windows = app.state.windows = Windows(bandits, options.close_windows_s, metrics.windows_closed)
+            noted = metrics.noting(lambda: bandits.opened, lambda: state_of(app).codes())
+            noting = asyncio.create_task(noted, name="nyx-metrics")
             try:
-                async with desk.at_work(bandits):
+                async with desk.at_work(bandits), windows.at_work():
                     yield
             finally:
                 noting.cancel()

@@ -76,6 +76,11 @@ class Bandits:
         return self._engines
 
     @property
+    def address(self) -> str:
+        """Where the database is."""
+        return self._address
+
+    @property
     def pool(self) -> asyncpg.Pool:
         """Two connections for what concerns all bandits, and for who looks at them."""
         return self._pool

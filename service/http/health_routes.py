@@ -14,6 +14,7 @@ from .bandits import Bandits
 from .metrics import CONTENT_TYPE, Metrics
 from .models import HealthAnswer
 from .standings import Standings
+from .state import state_of
 
 __all__ = ["router"]
 
@@ -27,7 +28,10 @@ def _answer(request: Request, question: str, *, details: bool) -> Response:
     found: dict[str, Health] = {name: engine.health() for name, engine in bandits.opened.items()}
     good = all(getattr(health, question) for health in found.values())
     shown = {name: _document(health) for name, health in found.items()} if details else {}
-    return json_answer({"ok": good, "bandits": shown}, 200 if good else 503)
+    told: dict[str, Any] = {"ok": good, "bandits": shown}
+    if details:
+        told["server"] = state_of(request.app).to_dict()
+    return json_answer(told, 200 if good else 503)
 
 
 def _document(health: Health) -> dict[str, Any]:
@@ -55,7 +59,10 @@ async def ready(request: Request) -> Response:
 
 @router.get("/health/learning", dependencies=[reader], response_model=HealthAnswer, responses=_ANSWERS)
 async def learning(request: Request) -> Response:
-    """Whether what it is told reaches the log: where not, why, for each open bandit. It still decides."""
+    """Whether what it is told reaches the log: where not, why, for each open bandit. It still decides.
+
+    ``server`` : how reward windows are closed, and what concerns all bandits, such as a damaged file of keys.
+    """
     return _answer(request, "learning", details=True)
 
 
@@ -64,6 +71,7 @@ async def metrics(request: Request) -> Response:
     """Counts and gauges for Prometheus."""
     bandits: Bandits = request.app.state.bandits
     counted: Metrics = request.app.state.metrics
+    counted.noted_problems(state_of(request.app).codes())
     standings: Standings = request.app.state.standings
     for name, standing in (await standings.read(bandits.pool, bandits.opened)).items():
         counted.logged(name, standing)

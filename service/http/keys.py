@@ -2,7 +2,7 @@
 
 A key reads ``nyx_<id>_<secret>``: the id finds its line; the secret has 256 random bits, so that nobody can
 search for what gives its hash. The file is read again whenever it changed: a revoked key is refused at once
-by every worker.
+by every worker. Where it cannot be read any more, a server goes on with the keys that it had, and says so.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from __future__ import annotations
 import fcntl
 import hmac
 import json
+import logging
 import os
+import re
 import secrets
 import time as clock
 from collections.abc import Iterator, Mapping
@@ -21,12 +23,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from ...errors import DocumentInvalid, InputInvalid, shown
+from ...errors import InputInvalid, KeysUnreadable, shown
 
 __all__ = ["ApiKey", "KeyFile", "Role"]
 
+_LOG = logging.getLogger("nyx_learning")
 _FORMAT = "nyx-learning/api-keys/1"
 _MAX_NAME = 100
+_ID, _HASH = re.compile(r"[0-9a-f]{1,16}"), re.compile(r"[0-9a-f]{64}")
 
 
 class Role(IntEnum):
@@ -77,30 +81,63 @@ class KeyFile:
         self.path = path
         self._seen: tuple[int, int, int] | None = None
         self._keys: dict[str, ApiKey] = {}
+        self._damage: KeysUnreadable | None = None
 
     def keys(self) -> Mapping[str, ApiKey]:
         """All keys by their ids.
 
         Raises
         ------
-        DocumentInvalid : the file holds something else.
+        KeysUnreadable : the file cannot be read, or holds something else.
         """
+        self._follow()
+        if self._damage is not None:
+            raise self._damage
+        return self._keys
+
+    def problem(self) -> KeysUnreadable | None:
+        """Why the file cannot be read now; meanwhile ``check`` and ``find`` know what it held before."""
+        self._follow()
+        return self._damage
+
+    def find(self, number: str) -> ApiKey | None:
+        """The key of an id, by what the file held when it could last be read."""
+        self._follow()
+        return self._keys.get(number)
+
+    def _follow(self) -> None:
+        """Read the file again where it has changed."""
         try:
             stat = self.path.stat()
         except FileNotFoundError:
-            self._seen, self._keys = None, {}
-            return self._keys
+            self._seen, self._keys, self._damage = None, {}, None
+            return
+        except OSError as error:
+            self._damaged(self._unreadable(error))
+            return
         seen = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-        if seen != self._seen:
+        if seen == self._seen:
+            return
+        try:
             self._keys = self._read()
-            self._seen = seen
-        return self._keys
+        except KeysUnreadable as error:
+            self._damaged(error)
+        else:
+            if self._damage is not None:
+                _LOG.warning("the file of API keys %s can be read again", self.path)
+            self._damage = None
+        self._seen = seen
+
+    def _damaged(self, error: KeysUnreadable) -> None:
+        if self._damage is None:
+            _LOG.error("%s: the keys that were read before hold on (%s)", error.what, error.found)
+        self._damage = error
 
     def check(self, presented: str) -> ApiKey | None:
         """The key that was presented, or None; takes as long for a wrong secret as for a right one."""
         _, _, rest = presented.partition("nyx_")
         number, _, secret = rest.partition("_")
-        key = self.keys().get(number)
+        key = self.find(number)
         known = key.hash if key is not None else "0" * 64
         right = hmac.compare_digest(_hash(secret), known)
         return key if right and presented.startswith("nyx_") else None
@@ -164,15 +201,34 @@ class KeyFile:
             document = json.loads(self.path.read_text(encoding="utf-8"))
             if document["format"] != _FORMAT:
                 raise ValueError(document["format"])  # noqa: TRY301 - one message for all that is wrong with it
-            keys = [ApiKey(**line) for line in document["keys"]]
-        except (ValueError, KeyError, TypeError) as error:
-            raise DocumentInvalid(
-                f"the file of API keys {self.path} cannot be read",
-                expected=f"what 'nyx-learning key create' writes, format {_FORMAT}",
-                found=f"{type(error).__name__}",
-                fix="restore it, or remove it and create the keys anew",
-            ) from None
-        return {key.id: key for key in keys}
+            return {key.id: key for key in map(_key, document["keys"])}
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise self._unreadable(error) from None
+
+    def _unreadable(self, error: Exception) -> KeysUnreadable:
+        # Not the error's own words: they may quote the file.
+        return KeysUnreadable(
+            f"the file of API keys {self.path} cannot be read",
+            expected=f"what 'nyx-learning key create' writes, format {_FORMAT}",
+            found=os.strerror(error.errno or 0) if isinstance(error, OSError) else type(error).__name__,
+            fix="restore it, or remove it and create the keys anew",
+        )
+
+
+def _key(line: Mapping[str, Any]) -> ApiKey:
+    """A line of the file, as a key.
+
+    Raises
+    ------
+    TypeError, ValueError : it is none.
+    """
+    key = ApiKey(**line)
+    texts = all(isinstance(text, str) for text in (key.id, key.name, key.role, key.hash))
+    if not (texts and isinstance(key.created_at, (int, float))):
+        raise TypeError(line.keys())
+    if not (_ID.fullmatch(key.id) and _HASH.fullmatch(key.hash) and key.role.upper() in Role.__members__):
+        raise ValueError(key.id)
+    return key
 
 
 def _hash(secret: str) -> str:

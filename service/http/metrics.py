@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
@@ -93,6 +94,26 @@ class Metrics:
         self._duplicates = Counter(
             "nyx_reward_duplicates", "Reports that had come before.", ["bandit"], registry=registry
         )
+        self._windows_closed = Counter(
+            "nyx_windows_closed",
+            "Decisions whose reward window passed in silence, closed by this server.",
+            ["bandit"],
+            registry=registry,
+        )
+        self._windows_looked = Gauge(
+            "nyx_windows_looked_timestamp_seconds",
+            "When it was last looked for reward windows that have passed.",
+            ["bandit"],
+            registry=registry,
+            multiprocess_mode="mostrecent",
+        )
+        self._problem = Gauge(
+            "nyx_server_problem",
+            "1 where something concerns the whole server; /health/learning says what.",
+            ["code"],
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
         self._bandit, self._strategies = _Names(_BANDITS), dict[str, _Names]()
         self._recent = Gauge(
             "nyx_recent_decisions",
@@ -172,6 +193,17 @@ class Metrics:
         for (kind, monitor), count in standing.events.items():
             self._events.labels(bandit, kind, monitor).set(count)
 
+    def windows_closed(self, bandit: str, count: int) -> None:
+        """Count decisions that were closed without an outcome; 0: it was looked, and there were none."""
+        bandit = self._bandit(bandit)
+        self._windows_closed.labels(bandit).inc(count)
+        self._windows_looked.labels(bandit).set(time.time())
+
+    def noted_problems(self, codes: Mapping[str, bool]) -> None:
+        """Note what concerns the server as a whole."""
+        for code, there in codes.items():
+            self._problem.labels(code).set(float(there))
+
     def note(self, engines: Mapping[str, LearningEngine]) -> None:
         """Note where these engines stand."""
         for name, engine in engines.items():
@@ -191,10 +223,13 @@ class Metrics:
                 if value is not None:
                     self._gauges[gauge].labels(name).set(value)
 
-    async def noting(self, engines: Callable[[], Mapping[str, LearningEngine]]) -> None:
+    async def noting(
+        self, engines: Callable[[], Mapping[str, LearningEngine]], problems: Callable[[], Mapping[str, bool]]
+    ) -> None:
         """Note it every five seconds, without end: another of the workers may be asked for all of them."""
         while True:
             self.note(engines())
+            self.noted_problems(problems())
             await asyncio.sleep(_NOTED_S)
 
     def text(self, engines: Mapping[str, LearningEngine]) -> bytes:

@@ -197,7 +197,8 @@ class BanditList(BaseModel):
 
 
 class HealthAnswer(BaseModel):
-    """Whether the question is answered with yes, and the state of every open bandit."""
+    """Whether the question is answered with yes; the state of every open bandit, and of the server itself."""
 
     ok: bool
     bandits: dict[str, Any]
+    server: dict[str, Any] = {}

@@ -26,10 +26,13 @@ class ServeOptions:
     batch : decisions or outcomes in one request, at most.
     bandits : at most so many are open in one process.
     connections : to the database, for each open bandit.
+    close_windows_s : seconds between two looks for decisions whose reward window has passed in silence; they
+        get the default reward. 0: never.
     deadline_s : for so long a decision may take until it is stored; then it waits on the local disk.
     analyses : so many analyses of logs run at once in each process; others wait.
     metrics : folder that several workers share their metrics in; None for one worker.
     streams : pages of the dashboard that one process keeps up to date, at most.
+    streams_each : of them, for one key.
     secret : signs the dashboard's sessions; workers share it. Empty: each process makes its own.
     """
 
@@ -44,9 +47,11 @@ class ServeOptions:
     bandits: int = 64
     connections: int = 4
     deadline_s: float = 0.05
+    close_windows_s: float = 60.0
     analyses: int = 2
     metrics: str | None = None
     streams: int = 100
+    streams_each: int = 10
     secret: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
@@ -57,10 +62,12 @@ class ServeOptions:
             "batch": (self.batch, 1, 100_000),
             "bandits": (self.bandits, 1, 10_000),
             "streams": (self.streams, 0, 10_000),
+            "streams_each": (self.streams_each, 1, 10_000),
             "analyses": (self.analyses, 1, 1000),
             "connections": (self.connections, 1, 1000),
             "rate": (self.rate, 0, 1_000_000),
             "deadline_s": (self.deadline_s, 0, 3600),
+            "close_windows_s": (self.close_windows_s, 0, 86_400),
         }
         for name, (value, low, high) in limits.items():
             if not low <= value <= high:

@@ -36,6 +36,7 @@ _STATUS: Mapping[str, int] = {
     "database_refused": 503,
     "database_setup_failed": 503,
     "schema_mismatch": 503,
+    "keys_unreadable": 503,
     "package_missing": 501,
 }
 """Status of each error that is not simply bad input."""

@@ -34,9 +34,9 @@ _FORM = "application/x-www-form-urlencoded"
 class Desk:
     """Sessions, streams and answers of one process."""
 
-    def __init__(self, secret: str, keys: KeyFile | None, streams: int) -> None:
+    def __init__(self, secret: str, keys: KeyFile | None, streams: int, streams_each: int) -> None:
         self.sessions = Sessions(secret, keys)
-        self.live = Live(streams)
+        self.live = Live(streams, streams_each)
         self.reading: Reading
 
     @asynccontextmanager

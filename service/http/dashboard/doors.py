@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
+from ....errors import NyxError
 from ....persistence.dashboard import beat, decided
 from ....persistence.database import reaching
+from ..problems import Refused, problem_of
 from .desk import Desk, Visit, asset_answer, framed, go
 from .render import ASSETS, HEADERS, asset_bytes
 from .session import set_cookie
@@ -76,12 +79,30 @@ async def _logout(visit: Visit) -> Response:
 
 
 async def _events(visit: Visit) -> Response:
-    visit.desk.live.check_room()
-    subject = visit.asked("bandit") or None
-    if subject is not None:
-        await visit.bandits.get(subject)
-    stream = visit.desk.live.stream(subject, _look(visit, subject), _gone(visit))
-    return StreamingResponse(stream, 200, dict(HEADERS), "text/event-stream")
+    """The stream; refusals are read by programs, and are no pages."""
+    live, subject = visit.desk.live, visit.asked("bandit") or None
+    try:
+        if subject is not None:
+            await visit.bandits.get(subject)
+        leave = live.enter(visit.visitor.key)
+    except (NyxError, Refused) as error:
+        return await problem_of(visit.request, error)
+    return _Stream(live.stream(subject, _look(visit, subject), _gone(visit)), leave)
+
+
+class _Stream(StreamingResponse):
+    """An answer that holds its place until it has ended, whether it began or not."""
+
+    def __init__(self, events: AsyncIterator[str], leave: Callable[[], None]) -> None:
+        super().__init__(events, 200, dict(HEADERS), "text/event-stream")
+        self._leave = leave
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send what there is, as long as somebody listens."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._leave()
 
 
 def _look(visit: Visit, subject: str | None) -> Callable[[], Awaitable[object]]:

@@ -10,11 +10,14 @@ import asyncio
 import logging
 import signal
 import time as clock
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from ....errors import Overloaded
+from ..problems import Refused
 
 __all__ = ["Live", "ending"]
 
@@ -48,8 +51,9 @@ class _Watched:
 class Live:
     """Streams of news, and the looks behind them; ends with its server."""
 
-    def __init__(self, most: int) -> None:
-        self._most, self._clients = most, 0
+    def __init__(self, most: int, each: int) -> None:
+        self._most, self._each = most, each
+        self._clients, self._of = 0, Counter[str]()
         self._watched: dict[str | None, _Watched] = {}
 
     @property
@@ -57,13 +61,25 @@ class Live:
         """How many streams are open."""
         return self._clients
 
-    def check_room(self) -> None:
-        """Refuse one stream more than there may be.
+    def enter(self, owner: str | None) -> Callable[[], None]:
+        """Take a place for one stream, at once; returns what gives it back.
+
+        owner : whose it is; None for who has no key, where nobody needs one.
 
         Raises
         ------
         Overloaded (retryable) : there are as many as may be.
+        Refused (429) : the owner has as many as one may have.
         """
+        if owner is not None and self._of[owner] >= self._each:
+            raise Refused(
+                429,
+                "streams_limited",
+                "too many pages are kept up to date for this key",
+                expected=f"at most {self._each} at once for each key",
+                found=f"{self._of[owner]}",
+                fix="close other pages, or give whoever shares the key one of their own",
+            )
         if self._clients >= self._most:
             raise Overloaded(
                 "too many pages are kept up to date by this process",
@@ -71,6 +87,17 @@ class Live:
                 found=f"{self._clients}",
                 fix="reload the page from time to time, or close others",
             )
+        self._clients += 1
+        if owner is not None:
+            self._of[owner] += 1
+        return partial(self._leave, owner)
+
+    def _leave(self, owner: str | None) -> None:
+        self._clients -= 1
+        if owner is not None:
+            self._of[owner] -= 1
+            if not self._of[owner]:
+                del self._of[owner]
 
     async def stream(
         self, subject: str | None, look: Look, gone: Callable[[], Awaitable[bool]]
@@ -81,14 +108,12 @@ class Live:
         """
         watched = self._watched.setdefault(subject, _Watched())
         watched.clients += 1
-        self._clients += 1
         if watched.task is None:
             watched.task = asyncio.create_task(self._follow(watched, look), name="nyx-dashboard-live")
         try:
             async for text in _events(watched, gone):
                 yield text
         finally:
-            self._clients -= 1
             watched.clients -= 1
             if watched.clients == 0:
                 watched.task.cancel()

@@ -34,14 +34,15 @@ _LONGEST = 400
 class Visitor:
     """Who looks at a page.
 
-    token : the cookie's value. csrf : what forms carry. role : None for who has not logged in. name : of the
-    key, None where the server has no keys. fresh : the cookie has to be set.
+    token : the cookie's value. csrf : what forms carry. role : None for who has not logged in. name, key : of
+    the key, its name and id; None where the server has no keys. fresh : the cookie has to be set.
     """
 
     token: str
     csrf: str
     role: Role | None
     name: str | None
+    key: str | None
     fresh: bool
 
     @property
@@ -81,9 +82,10 @@ class Sessions:
     def _seen(self, token: str, key: ApiKey | None, *, fresh: bool) -> Visitor:
         csrf = self._mac("form", token)
         if self._keys is None:
-            return Visitor(token, csrf, Role.ADMIN, None, fresh)
-        role = None if key is None else Role.named(key.role)
-        return Visitor(token, csrf, role, None if key is None else key.name, fresh)
+            return Visitor(token, csrf, Role.ADMIN, None, None, fresh)
+        if key is None:
+            return Visitor(token, csrf, None, None, None, fresh)
+        return Visitor(token, csrf, Role.named(key.role), key.name, key.id, fresh)
 
     def _made(self, key: ApiKey | None) -> str:
         end = int(clock.time()) + _LIFE_S
@@ -98,7 +100,7 @@ class Sessions:
         _, number, end, signature = parts
         key = None
         if number != _NOBODY:
-            key = None if self._keys is None else self._keys.keys().get(number)
+            key = None if self._keys is None else self._keys.find(number)
             if key is None:
                 return None
         right = hmac.compare_digest(self._signature(".".join(parts[:3]), key), signature)

@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from nyx_learning import BanditSpec
-from nyx_learning.errors import DocumentInvalid, InputInvalid
+from nyx_learning.errors import InputInvalid, KeysUnreadable
+from nyx_learning.service.cli import main
 from nyx_learning.service.http.app import create_app
 from nyx_learning.service.http.keys import KeyFile, Role
 from nyx_learning.service.http.options import ServeOptions
@@ -84,9 +85,75 @@ def test_the_file_holds_no_secret_and_is_for_its_owner_alone(keys: KeyFile) -> N
 def test_a_file_of_something_else_is_refused_and_kept(keys: KeyFile) -> None:
     keys.path.write_text(json.dumps({"keys": []}), encoding="utf-8")
     for change in (lambda: keys.create("x", Role.READER), lambda: keys.revoke("x"), keys.keys):
-        with pytest.raises(DocumentInvalid):
+        with pytest.raises(KeysUnreadable):
             change()
     assert keys.path.read_text(encoding="utf-8") == '{"keys": []}'
+
+
+WRONG_LINES: tuple[dict[str, Any], ...] = (
+    {"role": "owner"},
+    {"hash": "no hash"},
+    {"id": 7},
+    {"id": "../x"},
+    {"name": None},
+    {"created_at": "today"},
+    {"more": 1},
+)
+
+
+@pytest.mark.parametrize("change", WRONG_LINES, ids=str)
+def test_a_line_that_is_no_key_damages_the_file(keys: KeyFile, change: dict[str, Any]) -> None:
+    keys.create("x", Role.READER)
+    document = json.loads(keys.path.read_text(encoding="utf-8"))
+    document["keys"][0] |= change
+    keys.path.write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(KeysUnreadable):
+        KeyFile(keys.path).keys()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[" * 100_000, b"\xff", b"[]", b'{"format": 1}', None], ids=str
+)
+def test_a_server_does_not_start_with_a_damaged_file_of_keys(
+    keys: KeyFile, content: bytes | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if content is None:
+        keys.path.mkdir()
+    else:
+        keys.path.write_bytes(content)
+    assert main(["serve", "--keys", str(keys.path), "--json"]) == 2
+    told = json.loads(capsys.readouterr().out)["error"]
+    assert told["code"] == "keys_unreadable"
+    assert str(keys.path) in told["what"]
+    assert told["fix"].startswith("restore it")
+
+
+async def test_a_server_goes_on_with_the_keys_that_it_had_and_says_so(
+    serve: Serve, keys: KeyFile, caplog: pytest.LogCaptureFixture
+) -> None:
+    key, text = keys.create("ops", Role.ADMIN)
+    client = await serve(key=text)
+    kept = keys.path.read_bytes()
+    keys.path.write_bytes(kept[:-20])
+    for _ in range(3):
+        assert (await client.get("/v1/bandits")).status_code == 200
+    unknown = {"Authorization": "Bearer nyx_00000000_x"}
+    assert (await client.get("/v1/bandits", headers=unknown)).status_code == 401
+    (said,) = [record for record in caplog.records if "hold on" in record.getMessage()]
+    assert (said.levelname, text in said.getMessage(), key.hash in said.getMessage()) == (
+        "ERROR",
+        False,
+        False,
+    )
+    (problem,) = (await client.get("/health/learning")).json()["server"]["problems"]
+    assert problem["code"] == "keys_unreadable"
+    assert str(keys.path) not in str(problem)
+    assert 'nyx_server_problem{code="keys_unreadable"} 1.0' in (await client.get("/metrics")).text
+    keys.path.write_bytes(kept)
+    assert (await client.get("/health/learning")).json()["server"]["problems"] == []
+    assert "can be read again" in caplog.text
+    KeyFile(keys.path).revoke(key.id)
+    assert (await client.get("/v1/bandits")).status_code == 401
 
 
 def test_without_keys_it_does_not_listen_to_other_machines(tmp_path: Path) -> None:

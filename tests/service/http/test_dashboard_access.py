@@ -1,5 +1,7 @@
 """Who may look at the dashboard, and who may order: sessions, forms, keys that are revoked."""
 
+import asyncio
+import json
 import re
 from typing import Any
 
@@ -207,3 +209,68 @@ def test_a_session_ends(keys: KeyFile, monkeypatch: Any) -> None:
     assert opened is not None
     monkeypatch.setattr("time.time", lambda: 1e11)
     assert sessions.visitor({COOKIE: opened.token}).role is None
+
+
+class Stream:
+    """A request for news, as a browser makes it: it lasts until the browser leaves."""
+
+    def __init__(self, app: Any, cookie: str) -> None:
+        self._left, self._head, self._parts = asyncio.Event(), asyncio.Event(), list[bytes]()
+        self.status, self.headers = 0, dict[bytes, bytes]()
+        self._asked = False
+        headers = [(b"host", b"localhost"), (b"cookie", f"{COOKIE}={cookie}".encode())]
+        line = {"type": "http", "method": "GET", "path": "/ui/events", "raw_path": b"/ui/events"}
+        rest = {"query_string": b"", "headers": headers, "client": ("127.0.0.1", 1), "scheme": "http"}
+        scope = {**line, **rest, "http_version": "1.1", "server": ("localhost", 80), "root_path": ""}
+        self._task = asyncio.create_task(app(scope, self._receive, self._send))
+
+    async def _receive(self) -> dict[str, Any]:
+        if not self._asked:
+            self._asked = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        await self._left.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            self.status, self.headers = message["status"], dict(message["headers"])
+            self._head.set()
+        else:
+            self._parts.append(message["body"])
+
+    async def begun(self) -> int:
+        await asyncio.wait_for(self._head.wait(), 30.0)
+        return self.status
+
+    async def text(self) -> str:
+        await asyncio.wait_for(self._task, 30.0)
+        return b"".join(self._parts).decode()
+
+    async def leave(self) -> None:
+        self._left.set()
+        await asyncio.wait_for(self._task, 30.0)
+
+
+async def test_one_key_does_not_take_all_streams(serve: Serve, keys: KeyFile) -> None:
+    (_, one), (_, other) = keys.create("one", Role.READER), keys.create("other", Role.READER)
+    client = await serve(streams=4, streams_each=2)
+    app, cookies = client._transport.app, []  # type: ignore[attr-defined]
+    for key in (one, one, other):  # two sessions of the first key
+        client.cookies.clear()
+        await log_in(client, key)
+        cookies.append(client.cookies[COOKIE])
+    streams = [Stream(app, cookie) for cookie in cookies]
+    assert [await stream.begun() for stream in streams] == [200, 200, 200]
+    refused = Stream(app, cookies[0])
+    assert await refused.begun() == 429
+    told = json.loads(await refused.text())
+    assert (told["code"], told["retryable"]) == ("streams_limited", True)
+    assert all(told[part] for part in ("title", "expected", "found", "fix"))
+    assert refused.headers[b"content-type"] == b"application/problem+json"
+    assert refused.headers[b"retry-after"] == b"1"
+    await streams[0].leave()
+    streams[0] = Stream(app, cookies[1])
+    assert await streams[0].begun() == 200
+    for stream in streams:
+        await stream.leave()
+    assert app.state.dashboard.live.clients == 0

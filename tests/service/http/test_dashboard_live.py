@@ -10,6 +10,7 @@ from nyx_learning.errors import NyxError, Overloaded
 from nyx_learning.service.http.dashboard.estimates import mean_of, share_of
 from nyx_learning.service.http.dashboard.kept import Kept
 from nyx_learning.service.http.dashboard.live import Live, ending
+from nyx_learning.service.http.problems import Refused
 
 
 async def here() -> bool:
@@ -25,7 +26,7 @@ async def heard(stream: AsyncIterator[str], kind: str) -> str:
 
 
 async def test_all_clients_of_a_bandit_share_one_look() -> None:
-    live, state, looks, looked = Live(10), [0], 0, asyncio.Event()
+    live, state, looks, looked = Live(10, 10), [0], 0, asyncio.Event()
 
     async def look() -> object:
         nonlocal looks
@@ -41,19 +42,17 @@ async def test_all_clients_of_a_bandit_share_one_look() -> None:
     state[0] = 1
     for stream in streams:
         await heard(stream, "change")
-    assert live.clients == 5
     assert len([task for task in asyncio.all_tasks() if task.get_name() == "nyx-dashboard-live"]) == 1
     assert looks > before
     for stream in streams:
         await stream.aclose()  # type: ignore[attr-defined]
-    assert live.clients == 0
     await live.close()
     await asyncio.sleep(0)
     assert not [task for task in asyncio.all_tasks() if task.get_name() == "nyx-dashboard-live"]
 
 
 async def test_a_look_that_fails_is_a_change_and_no_end() -> None:
-    live, fails, looked = Live(1), [False], asyncio.Event()
+    live, fails, looked = Live(1, 1), [False], asyncio.Event()
 
     async def look() -> object:
         looked.set()
@@ -68,10 +67,24 @@ async def test_a_look_that_fails_is_a_change_and_no_end() -> None:
     await heard(stream, "change")
     fails[0] = False
     await heard(stream, "change")
-    with pytest.raises(Overloaded):
-        live.check_room()
     await stream.aclose()  # type: ignore[attr-defined]
-    live.check_room()
+
+
+def test_one_key_takes_no_more_than_its_places_and_gives_each_back_once() -> None:
+    live = Live(4, 2)
+    first, second = live.enter("a"), live.enter("a")
+    with pytest.raises(Refused, match="this key") as refused:
+        live.enter("a")
+    assert (refused.value.status, refused.value.code) == (429, "streams_limited")
+    live.enter("b")
+    live.enter(None)
+    with pytest.raises(Overloaded):
+        live.enter("c")
+    first()
+    live.enter("a")
+    assert live.clients == 4
+    second()
+    assert live.clients == 3
 
 
 async def test_who_may_no_longer_look_is_told_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,9 +96,8 @@ async def test_who_may_no_longer_look_is_told_no_more(monkeypatch: pytest.Monkey
     async def gone() -> bool:
         return True
 
-    live = Live(1)
+    live = Live(1, 1)
     assert len([text async for text in live.stream("a", look, gone)]) == 1  # the greeting
-    assert live.clients == 0
 
 
 async def test_a_question_is_asked_once_at_a_time_and_again_when_something_changed() -> None:
@@ -155,7 +167,7 @@ async def test_a_stream_ends_when_its_server_is_told_to_end() -> None:
     async def look() -> object:
         return 1
 
-    server, live = Server(), Live(1)
+    server, live = Server(), Live(1, 1)
     kept = signal.signal(signal.SIGTERM, server.handle_exit)
     try:
         stream = live.stream("a", look, here)
@@ -167,4 +179,3 @@ async def test_a_stream_ends_when_its_server_is_told_to_end() -> None:
             assert [text async for text in stream] == []
     finally:
         signal.signal(signal.SIGTERM, kept)
-    assert live.clients == 0

@@ -97,7 +97,7 @@ async def test_a_worker_notes_where_it_stands_without_being_asked(serve: Serve, 
     app: Any = client._transport.app  # type: ignore[attr-defined]
     metrics = Metrics(shared=False)
     assert "nyx_learning{" not in _text(metrics)
-    noting = asyncio.create_task(metrics.noting(lambda: app.state.bandits.opened))
+    noting = asyncio.create_task(metrics.noting(lambda: app.state.bandits.opened, dict))
     await asyncio.sleep(0)
     assert 'nyx_learning{bandit="orchestration"} 1.0' in _text(metrics)
     noting.cancel()

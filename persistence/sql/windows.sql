@@ -1,0 +1,3 @@
+-- name: try_close_windows
+-- Held by the session: lost with its connection.
+SELECT pg_try_advisory_lock(hashtextextended('nyx.windows', 0));
