@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+from math import hypot, sqrt
+from pathlib import Path
+from statistics import NormalDist
 from typing import Any
+
+import pytest
 
 from nyx_learning.insights.evolution import pattern_evolution
 from nyx_learning.insights.executed import Executed
 from nyx_learning.insights.failures import Change, detect_failure_patterns
 from nyx_learning.insights.patterns import analyze_strategy_patterns
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _benchmark() -> Any:
+    """What the benchmark measures is what is tested; its folder is no installed package."""
+    spec = importlib.util.spec_from_file_location("evolution_benchmark", ROOT / "benchmarks" / "evolution.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+BENCHMARK = _benchmark()
 
 
 def document(good: int, failing: int) -> dict[str, Any]:
@@ -41,6 +62,74 @@ def test_appeared_strengthened_weakened_faded() -> None:
     assert found.patterns[0].state == "weakened"
     assert json.loads(json.dumps(found.to_dict()))["versions"] == [3, 4, 5, 6]
     assert "faded: a: success higher" in found.to_text()
+
+
+def _wilson(k: int, n: int) -> tuple[float, float]:
+    z = NormalDist().inv_cdf(0.975)
+    middle, reach = k + z * z / 2, z * sqrt(k * (n - k) / n + z * z / 4)
+    return (middle - reach) / (n + z * z), (middle + reach) / (n + z * z)
+
+
+def test_both_versions_err() -> None:
+    # 20 and 29 of 80: .3625 is outside the first one's interval, .168 to .355, and no change for all that.
+    stored = [(1, document(20, 20)), (2, document(20, 29)), (3, document(20, 60))]
+    (late,) = pattern_evolution(stored).patterns
+    assert [c.state for c in late.history] == ["appeared", "steady", "strengthened"]
+    first, second, third = late.history
+    assert (first.difference, first.p, first.q) == (None, None, None)
+    assert second.difference == pytest.approx(9 / 80)
+    (l1, u1), (l2, u2) = _wilson(20, 80), _wilson(29, 80)
+    below = hypot(29 / 80 - l2, u1 - 20 / 80)
+    assert second.low == pytest.approx(9 / 80 - below)
+    assert second.high == pytest.approx(9 / 80 + hypot(u2 - 29 / 80, 20 / 80 - l1))
+    z = NormalDist().inv_cdf(0.975) * 9 / 80 / below
+    assert second.p == pytest.approx(2 * NormalDist().cdf(-z))
+    assert third.q is not None
+    assert third.q < 0.001
+
+
+def test_the_more_patterns_the_more_it_takes() -> None:
+    def failing(code: str, first: int, second: int) -> list[list[Executed]]:
+        return [
+            [Executed(f"{code}{i}", "a", error_codes=(code,) if i < k else ()) for i in range(100)]
+            for k in (first, second)
+        ]
+
+    def told(codes: dict[str, tuple[int, int]]) -> dict[str, str]:
+        both = [failing(code, *counts) for code, counts in codes.items()]
+        stored = []
+        for version in (0, 1):
+            rows = [e for one in both for e in one[version]]
+            stored.append((version, {"failure_patterns": detect_failure_patterns(rows).to_dict()}))
+        return {p.text: p.state for p in pattern_evolution(stored).patterns}
+
+    alone = told({"x": (20, 35)})
+    assert alone == {"x": "strengthened"}
+    among = told({"x": (20, 35), **{f"y{i}": (30, 30) for i in range(9)}})
+    assert set(among.values()) == {"steady"}
+
+
+def test_what_comes_and_goes_at_the_border_is_no_change() -> None:
+    # a succeeds in 32 of 40 and is higher, then in 26 and is not told any more.
+    found = pattern_evolution([(1, document(32, 0)), (2, document(26, 0))])
+    gone = next(p for p in found.patterns if p.text == "a: success higher")
+    change = gone.history[-1]
+    assert (change.state, change.strength, change.q) == ("faded", None, None)
+    assert change.difference == pytest.approx(-6 / 40)
+    assert (change.p or 0.0) > 0.05
+    assert "not told from chance" in found.to_text()
+
+
+@pytest.mark.parametrize("kind", ["apart", "growing"])
+def test_what_did_not_change_is_seldom_told_to_have(kind: str) -> None:
+    told = BENCHMARK.judged(kind, range(1000, 1006), 400)
+    assert told.asked > 200
+    assert told.moved <= 0.02 * told.asked
+    assert told.alarms <= 4  # of 30 pairs; at 5 % more than 4 come with a probability of .016
+
+
+def test_what_doubled_is_told() -> None:
+    assert BENCHMARK.power(range(1000, 1003), 600) == (3, 3)
 
 
 def test_what_faded_and_comes_again() -> None:
