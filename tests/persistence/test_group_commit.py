@@ -33,8 +33,8 @@ SPEC = BanditSpec(
 
 
 @pytest.fixture
-async def store(database_dsn: str) -> AsyncIterator[Store]:
-    pool = await connect(database_dsn)
+async def store(migrated_dsn: str) -> AsyncIterator[Store]:
+    pool = await connect(migrated_dsn)
     made = Store(pool, SPEC)
     await made.register()
     yield made

@@ -17,6 +17,12 @@ Sql: TypeAlias = Callable[..., Awaitable[list[Any]]]
 
 
 @pytest.fixture
+def database_dsn(migrated_dsn: str) -> str:
+    """With the schema: what opening an empty database does is subject of few tests, which say so."""
+    return migrated_dsn
+
+
+@pytest.fixture
 def spec() -> BanditSpec:
     """Four arms, five columns, and enough exploration that decisions differ."""
     return BanditSpec(

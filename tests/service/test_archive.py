@@ -3,7 +3,7 @@
 import dataclasses
 import gzip
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ from nyx_learning import BanditSpec, LearningEngine, Outcome, PolicySpec
 from nyx_learning.errors import DocumentInvalid, LogUnreadable, NyxError, VerificationFailed
 from nyx_learning.persistence.archive import TABLES
 from nyx_learning.persistence.database import connect
-from nyx_learning.persistence.embedded import EmbeddedServer
 from nyx_learning.persistence.store import Store
 from nyx_learning.rewards import ReferenceCell, ReferenceTimes
 from nyx_learning.service.archiving import Restored, archive_log, is_archive, restore_log
@@ -23,13 +22,9 @@ Contexts = Callable[[int], dict[str, Any]]
 
 
 @pytest.fixture
-async def other_dsn(postgres_server: EmbeddedServer) -> AsyncIterator[str]:
+def other_dsn(empty_dsn: str) -> str:
     """A second empty database."""
-    connection = await asyncpg.connect(postgres_server.dsn)
-    await connection.execute("CREATE DATABASE archived TEMPLATE template0")
-    yield postgres_server.dsn_of("archived")
-    await connection.execute("DROP DATABASE archived WITH (FORCE)")
-    await connection.close()
+    return empty_dsn
 
 
 async def archive_of(dsn: str, spec: BanditSpec, path: Path) -> Path:

@@ -2,15 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 
 from nyx_learning import BanditSpec, LearningEngine
-from nyx_learning.persistence.embedded import EmbeddedServer
 from nyx_learning.service.cli import main
 
 HISTORY = """decision_id,context.task,context.size,arm_id,propensity,reward,comment
@@ -38,20 +35,6 @@ def known(spec: BanditSpec, database_dsn: str, tmp_path: Path) -> Path:
     path = tmp_path / "spec.json"
     path.write_text(json.dumps(spec.to_dict()))
     return path
-
-
-@pytest.fixture
-def empty_dsn(postgres_server: EmbeddedServer) -> Iterator[str]:
-    """A second empty database."""
-
-    async def execute(statement: str) -> None:
-        connection = await asyncpg.connect(postgres_server.dsn)
-        await connection.execute(statement)
-        await connection.close()
-
-    asyncio.run(execute("CREATE DATABASE copied TEMPLATE template0"))
-    yield postgres_server.dsn_of("copied")
-    asyncio.run(execute("DROP DATABASE copied WITH (FORCE)"))
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:

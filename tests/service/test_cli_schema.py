@@ -15,6 +15,12 @@ SECRET = "hunter2"  # noqa: S105 (what must never be shown)
 
 
 @pytest.fixture
+def database_dsn(empty_dsn: str) -> str:
+    """Without the schema: making it is a subject here."""
+    return empty_dsn
+
+
+@pytest.fixture
 def run(database_dsn: str, capsys: pytest.CaptureFixture[str]) -> Any:
     """Run a command on the test's database; its exit code, and its one object."""
 

@@ -25,6 +25,12 @@ CHECKS = [
 ]
 
 
+@pytest.fixture
+def database_dsn(empty_dsn: str) -> str:
+    """Without the schema: making it is a subject here."""
+    return empty_dsn
+
+
 def by_check(found: Diagnosis) -> dict[str, Finding]:
     return {finding.check: finding for finding in found.findings}
 

@@ -16,11 +16,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 
 from nyx_learning import BanditSpec, LearningEngine, Outcome
-from nyx_learning.errors import DatabaseUnavailable, DecisionConflict, InputInvalid, OutcomeInvalid
+from nyx_learning.errors import DatabaseUnavailable, DecisionConflict, OutcomeInvalid
 from nyx_learning.persistence.embedded import EmbeddedServer, start
 from nyx_learning.service.settings import Settings
 
@@ -195,7 +194,7 @@ async def test_two_processes_decide_the_same_id_apart(
     one, two = await open_engine(spec), await open_engine(spec)
     for engine in (one, two):
         engine._parts.availability.lost("a test")
-        monkeypatch.setattr(engine._parts.flushing, "flush", _never)
+        monkeypatch.setattr(engine._parts.flushing, "flush", never)
     canonical = await one.select_arm(contexts(0), "wf-1")
     await asyncio.sleep(0.01)
     other = await two.select_arm(contexts(0), "wf-1")
@@ -221,7 +220,7 @@ async def test_two_processes_decide_the_same_id_apart(
     assert (await two.verify()).ok
 
 
-async def _never(*_arguments: Any) -> int:
+async def never(*_arguments: Any) -> int:
     raise DatabaseUnavailable("a test", expected="-", found="a test", fix="-")
 
 
@@ -231,7 +230,7 @@ async def test_what_the_log_refuses_later_is_kept(
     one, two = await open_engine(spec), await open_engine(spec)
     decision = await one.select_arm(contexts(0), "wf-1")
     with monkeypatch.context() as patched:
-        patched.setattr(one._parts.flushing, "flush", _never)
+        patched.setattr(one._parts.flushing, "flush", never)
         one._parts.availability.lost("a test")
         assert (await one.update_reward(decision, reward=0.25)).state == "spooled"
         assert (await two.update_reward("wf-1", reward=0.75)).applied
@@ -250,7 +249,7 @@ async def test_reports_keep_their_order(
     """A correction that follows its report into the spool follows it out of there, too."""
     engine = await open_engine(spec)
     with monkeypatch.context() as patched:
-        patched.setattr(engine._parts.flushing, "flush", _never)
+        patched.setattr(engine._parts.flushing, "flush", never)
         engine._parts.availability.lost("a test")
         decision = await engine.select_arm(contexts(0), "wf-1")
         await engine.update_reward(decision, reward=0.25)
@@ -344,96 +343,3 @@ async def test_opened_while_the_database_is_away(
     await until(lambda: engine.health().learning and not engine.health().spool.records)
     assert engine.state_seq == 1
     assert (await engine.verify()).ok
-
-
-async def test_what_waiting_does_not_cure_is_an_error(
-    spec: BanditSpec, database_dsn: str, clean_loop: None
-) -> None:
-    nowhere = database_dsn.replace("/test_", "/nowhere_")
-    for dsn in (nowhere, "nonsense"):
-        with pytest.raises(DatabaseUnavailable):
-            await LearningEngine.open(spec, dsn)
-
-
-async def test_without_a_usable_spool(
-    open_engine: Any, spec: BanditSpec, contexts: Contexts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Decisions go on, and say that they are in memory alone; a report that nothing keeps is an error."""
-    (tmp_path / "file").write_text("no folder")
-    engine = await open_engine(spec, spool=tmp_path / "file")
-    assert {problem.code for problem in engine.health().problems} == {"spool_unusable"}
-    assert (await engine.select_arm(contexts(0), "a")).mode == "normal"
-    with monkeypatch.context() as patched:
-        patched.setattr(engine._parts.flushing, "flush", _never)
-        engine._parts.availability.lost("a test")
-        decision = await engine.select_arm(contexts(1), "b")
-        assert decision.mode == "memory"
-        assert await engine.select_arm(contexts(1), "b") == decision
-        with pytest.raises(DatabaseUnavailable, match="the spool takes nothing either"):
-            await engine.update_reward(decision, reward=0.5)
-    engine._parts.availability.regained()
-    assert (await engine.update_reward(decision, reward=0.5)).applied
-    assert (await engine.verify()).ok
-
-
-async def test_a_decision_from_elsewhere_is_checked_before_it_is_spooled(
-    open_engine: Any, spec: BanditSpec, contexts: Contexts, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    one, two = await open_engine(spec), await open_engine(spec)
-    decision = await one.select_arm(contexts(0), "wf-1")
-    with monkeypatch.context() as patched:
-        patched.setattr(two._parts.flushing, "flush", _never)
-        two._parts.availability.lost("a test")
-        with pytest.raises(InputInvalid, match="was not made by bandit"):
-            await two.update_reward(decision._replace(propensity=0.5), reward=0.5)
-        assert (await two.update_reward(decision, reward=0.5)).state == "spooled"
-    assert await two.flush() == 0
-    assert (await one.rewards("wf-1")).reward == 0.5
-
-
-async def test_a_full_disk_of_the_database(
-    open_engine: Any, spec: BanditSpec, contexts: Contexts, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What Postgres answers then; filling a real disk needs a file system of the test's own."""
-    engine = await open_engine(spec, patience_s=0.1)
-
-    async def full(_batch: Any) -> None:
-        raise asyncpg.DiskFullError("could not extend file: No space left on device")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(engine._store, "commit", full)
-        decision = await engine.select_arm(contexts(0), "wf-1")
-        assert decision.mode == "spooled"
-        assert (await engine.update_reward(decision, reward=0.5)).state == "spooled"
-        assert "No space left" in str(engine.health().last_error)
-    await until(lambda: not engine.health().spool.records)
-    assert (await engine.rewards("wf-1")).reward == 0.5
-
-
-async def test_a_living_process_takes_over_from_a_dead_one(
-    open_engine: Any, spec: BanditSpec, contexts: Contexts, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    dead, living = await open_engine(spec), await open_engine(spec)
-    monkeypatch.setattr(dead._parts.flushing, "flush", _never)
-    dead._parts.availability.lost("a test")
-    decision = await dead.select_arm(contexts(0), "wf-1")
-    await dead.update_reward(decision, reward=0.25)
-    await living._parts.flushing.adopt()
-    assert living.health().spool.records == 0  # its owner lives
-    dead._parts.spooling.spool._own.release()  # what the kernel does when a process ends
-    await living._parts.flushing.adopt()
-    assert await living.select_arm(contexts(0), "wf-1") == decision
-    assert await living.flush() == 0
-    assert (await living.rewards("wf-1")).reward == 0.25
-    assert (await living.verify()).ok
-
-
-async def test_records_are_brought_to_the_disk_where_that_is_asked_for(
-    open_engine: Any, spec: BanditSpec, contexts: Contexts, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    synced: list[int] = []
-    monkeypatch.setattr(os, "fsync", synced.append)
-    for asked in (False, True):
-        engine = await open_engine(spec, spool_fsync=asked)
-        await engine.select_arm(contexts(0), durable=False)
-        assert len(synced) == asked

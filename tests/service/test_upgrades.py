@@ -18,6 +18,12 @@ COLUMNS = """
 """
 
 
+@pytest.fixture
+def database_dsn(empty_dsn: str) -> str:
+    """Without the schema: making it is a subject here."""
+    return empty_dsn
+
+
 async def columns(connection: asyncpg.Connection, schema: str, table: str) -> list[str]:
     return [row[0] for row in await connection.fetch(COLUMNS, schema, table)]
 

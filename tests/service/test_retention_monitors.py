@@ -1,0 +1,92 @@
+"""Monitors hold what they still read, and their epochs stand behind what was dropped."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from nyx_learning import (
+    BanditSpec,
+    PolicySpec,
+    Strategy,
+)
+from nyx_learning.features.monitors import Monitors
+
+from .test_retention import drop, work
+
+Contexts = Callable[[int], dict[str, Any]]
+
+
+async def test_epochs_of_monitors_stand_behind_retention(
+    open_engine: Any, sql: Any, spec: BanditSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Monitors hold the rows that they still read; an epoch that began before the base goes on behind it."""
+    for name in ("_POLL_S", "_AGAIN_S", "_SAVED_S"):
+        monkeypatch.setattr(f"nyx_learning.service.monitoring.{name}", 0.02)
+    watched = BanditSpec(
+        "watched",
+        [Strategy("direct"), Strategy("parallel")],
+        policy=PolicySpec("uniform"),
+        monitors=Monitors(context=False, duration=False),
+        bucket_rows=16,
+        seed=5,
+    )
+    engine = await open_engine(watched)
+    for i in range(200):
+        decision = await engine.select_arm({}, f"w-{i}")
+        high = 0.7 if decision.arm_id == "parallel" else 0.9 * (i < 120)
+        await engine.update_reward(decision, reward=high if i % 2 else max(0.0, high - 0.2))
+    epochs = "SELECT seq FROM nyx.log WHERE kind = 'epoch' ORDER BY seq"
+    async with asyncio.timeout(30):
+        while not (events := await sql(epochs)):  # noqa: ASYNC110 (polling what the leader writes)
+            await asyncio.sleep(0.02)
+    (told,) = await drop(engine)
+    assert (told.base_seq, told.held_by) == (0, "hold")  # so few rows are all remembered
+    await sql("UPDATE nyx.hold SET seq = 150")
+    (told,) = await drop(engine)
+    assert (told.base_seq, told.held_by) == (150, "hold")
+    assert await sql(epochs) == events
+    report = await engine.verify()
+    assert report.ok, report.first_divergence
+    await sql("DELETE FROM nyx.sums")
+    await sql("DELETE FROM nyx.checkpoint")
+    again = await open_engine(watched)
+    await again._replica.catch_up()
+    await engine._replica.catch_up()
+    assert again._learner.sums.epochs == engine._learner.sums.epochs != [0, 0]
+    assert again._learner.sums.digest() == engine._learner.sums.digest()
+
+
+async def test_the_hold_of_monitors_ends_with_them(
+    open_engine: Any, sql: Any, spec: BanditSpec, contexts: Contexts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_POLL_S", "_AGAIN_S", "_SAVED_S"):
+        monkeypatch.setattr(f"nyx_learning.service.monitoring.{name}", 0.02)
+    watched = replace(spec, monitors=Monitors(context=False, duration=False))
+    engine = await open_engine(watched)
+    await work(engine, contexts, range(30))
+    held = "SELECT seq FROM nyx.hold"
+    async with asyncio.timeout(30):
+        while not await sql(held):  # noqa: ASYNC110 (polling what the leader writes)
+            await asyncio.sleep(0.02)
+    plain = await open_engine(spec)
+    await work(plain, contexts, range(30, 32))
+    (told,) = await drop(plain)  # a rolling deploy: the monitors still run
+    assert (told.base_seq, told.held_by) == (0, "hold")
+    await engine.close()
+    async with asyncio.timeout(30):
+        while (await drop(plain, dry_run=True))[0].held_by == "hold":  # noqa: ASYNC110 (a connection ends)
+            await asyncio.sleep(0.02)
+    assert len(await sql(held)) == 1
+    (told,) = await drop(plain)
+    assert (told.base_seq, told.held_by, told.decisions) == (32, "end", 32)
+    assert await sql(held) == []
+    watching = await open_engine(watched)  # begins behind what was dropped
+    await work(watching, contexts, range(32, 40))
+    async with asyncio.timeout(30):
+        while not await sql("SELECT FROM nyx.hold WHERE seq >= 32"):  # noqa: ASYNC110 (polling what the leader writes)
+            await asyncio.sleep(0.02)
+    report = await watching.verify()
+    assert report.ok, report.first_divergence
