@@ -39,7 +39,7 @@ serve: venv
 
 .PHONY: test
 test: venv
-	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --maxprocesses=4 --dist=loadfile $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --maxprocesses=4 --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 # Files of their own names, so that `make test` leaves them out.
 .PHONY: test-browser

@@ -1,6 +1,7 @@
 """What monitors reach, by seeded simulation; the full tables are those of ``benchmarks.drift``.
 
-Limits are those that were asked for; what was measured stands in docs/how-to/watch-for-drift.md.
+Limits are those that were asked for; what was measured stands in docs/how-to/watch-for-drift.md. Here is what
+``validate --quick``, which the pipeline runs as well, leaves out or measures by the simulator alone.
 """
 
 from __future__ import annotations
@@ -23,27 +24,22 @@ def drift() -> Iterator[Any]:
 
 
 def test_false_alarms_are_rare(drift: Any) -> None:
-    """12 streams of 10,000: at most 18 alarms, where 8 to 13 are expected."""
-    assert drift.false_alarms(0.8, 12) <= 1.5
+    """4 streams of 10,000: at most 6 alarms, where 3 or 4 are expected; ``validate`` looks at 120."""
+    assert drift.false_alarms(0.8, 4) <= 1.5
 
 
 def test_shifts_are_found_soon(drift: Any) -> None:
-    for after, most in ((0.4, 35), (0.6, 80)):
-        median, early = drift.delay(0.8, after, 200)
+    for after, most, streams in ((0.4, 35, 60), (0.6, 80, 200)):
+        median, early = drift.delay(0.8, after, streams)
         assert median <= most
         assert early <= 0.03
 
 
-def test_regret_with_one_setting(drift: Any) -> None:
-    for name, most in (
-        ("nothing changes", 30),
-        ("best arm .8 → .4", 54),
-        ("best arm .8 → .55", 56),
-        ("worst arm .5 → .95", 85),
-    ):
-        means, length = drift.WORLDS[name]
-        mean, error, _ = drift.regret(means, length, drift.THOMPSON, 60, watched=True)
-        assert mean <= most, (name, mean, error)
+def test_regret_where_nothing_changes(drift: Any) -> None:
+    """The three worlds that change are those of ``validate``: 100 replications and more."""
+    means, length = drift.WORLDS["nothing changes"]
+    mean, error, _ = drift.regret(means, length, drift.THOMPSON, 60, watched=True)
+    assert mean <= 30, (mean, error)
 
 
 def test_kl_ucb_with_monitors_on_problem_1(drift: Any) -> None:
