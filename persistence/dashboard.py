@@ -1,4 +1,8 @@
-"""What a dashboard reads of a bandit: newest rows, in bounded numbers, added up by Postgres."""
+"""What a dashboard reads of a bandit: newest rows, in bounded numbers, added up by Postgres.
+
+Rewards are what decisions contribute now to what is learned: corrected, put together of parts, the default
+behind a silent window; without what was retracted. (Also what was told while learning was frozen.)
+"""
 
 from __future__ import annotations
 
@@ -34,18 +38,25 @@ DECISIONS_MAX = 5_000
 
 
 class BanditRecord(NamedTuple):
-    """A bandit of the database; ``mean`` of its newest ``rewards``, None without any; ``at``: of the last."""
+    """A bandit of the database; ``mean``, ``sd`` of its newest ``rewards``; ``at``: when the last was told.
+
+    ``mean`` and ``at`` are None without any reward.
+    """
 
     bandit: str
     last_seq: int
     decisions: int
     rewards: int
     mean: float | None
+    sd: float
     at: float | None
 
 
 class Stretch(NamedTuple):
-    """Rewards that follow each other: their number, mean and sd; of ``known`` outcomes, who ``succeeded``."""
+    """Rewards that follow each other: their number, mean and sd; of ``known`` outcomes, who ``succeeded``.
+
+    ``first_seq``, ``last_seq`` : rows at which they stand in the sums: where each was first learned.
+    """
 
     first_seq: int
     last_seq: int
@@ -84,7 +95,7 @@ class DecisionRecord(NamedTuple):
 
 
 async def bandit_records(pool: asyncpg.Pool) -> list[BanditRecord]:
-    """The first 200 bandits by name, with the mean of each one's newest 200 rewards."""
+    """The first 200 bandits by name, with the mean of what each one's newest 200 rewards count."""
     rows = await pool.fetch(query("dashboard_bandits"), BANDITS_MAX, 200)
     names = BanditRecord._fields
     return [BanditRecord(*(row[name] for name in names)) for row in rows]
@@ -102,7 +113,10 @@ async def decided(pool: asyncpg.Pool, bandit: str) -> int:
 
 
 async def stretches(pool: asyncpg.Pool, bandit: str, most: int = 40, least: int = 10) -> list[Stretch]:
-    """The newest 10,000 rewards in at most so many stretches of at least so many rewards, oldest first."""
+    """The newest 10,000 rewards in at most so many stretches of at least so many rewards, oldest first.
+
+    Fewer where some of the newest 10,000 contributions were taken back.
+    """
     rows = await pool.fetch(query("dashboard_stretches"), bandit, REWARDS_MAX, most, least)
     return [Stretch(*(row[name] for name in Stretch._fields)) for row in rows]
 

@@ -1,13 +1,20 @@
 -- name: dashboard_bandits
--- At most $1 bandits, each with the mean of its newest $2 rewards.
-SELECT b.bandit, b.last_seq, newest.rewards, newest.mean, newest.at,
+-- At most $1 bandits, each with the mean of what its newest $2 contributions are worth now.
+SELECT b.bandit, b.last_seq, newest.rewards, newest.mean, newest.sd, newest.at,
        (SELECT coalesce(sum(c.decisions), 0)::bigint FROM nyx.counted c WHERE c.bandit = b.bandit) AS decisions
 FROM nyx.bandit b
 CROSS JOIN LATERAL (
-    SELECT count(*) AS rewards, avg(reward) AS mean, max(reported_at) AS at
-    FROM (SELECT reward, reported_at FROM nyx.log
-          WHERE bandit = b.bandit AND kind = 'reward' AND taken IS NULL AND reward IS NOT NULL
-          ORDER BY seq DESC LIMIT $2) AS l) AS newest
+    SELECT min(seq) AS first
+    FROM (SELECT seq FROM nyx.log
+          WHERE bandit = b.bandit AND taken IS NULL AND reward IS NOT NULL
+          ORDER BY seq DESC LIMIT $2) AS l) AS born
+CROSS JOIN LATERAL (
+    SELECT count(reward) AS rewards, avg(reward) AS mean, coalesce(stddev_samp(reward), 0)::float8 AS sd, max(at) AS at
+    FROM (SELECT (array_agg(reward ORDER BY seq DESC))[1] AS reward, max(reported_at) AS at
+          FROM nyx.log
+          WHERE bandit = b.bandit AND seq >= born.first AND (taken IS NOT NULL OR reward IS NOT NULL)
+            AND (CASE place WHEN 0 THEN seq ELSE place END) >= born.first
+          GROUP BY (CASE place WHEN 0 THEN seq ELSE place END)) AS l) AS newest
 ORDER BY b.bandit
 LIMIT $1;
 
@@ -19,28 +26,52 @@ SELECT count(*) AS bandits, coalesce(sum(last_seq), 0)::bigint AS rows FROM nyx.
 SELECT coalesce(sum(decisions), 0)::bigint FROM nyx.counted WHERE bandit = $1;
 
 -- name: dashboard_stretches
--- The newest $2 first contributions, in at most $3 stretches of equal length and at least $4 rewards.
-WITH newest AS MATERIALIZED (
-    SELECT seq, reward, outcome ->> 'success' AS success, reported_at FROM nyx.log
-    WHERE bandit = $1 AND kind = 'reward' AND taken IS NULL AND reward IS NOT NULL
+-- What the newest $2 contributions are worth now (corrected, put together, without those that were taken back), where
+-- they stand in the sums, in at most $3 stretches of equal length and at least $4 rewards. No row behind the first
+-- of them concerns an earlier one's place; the last row of a place says what counts there.
+WITH born AS MATERIALIZED (
+    SELECT seq FROM nyx.log WHERE bandit = $1 AND taken IS NULL AND reward IS NOT NULL
     ORDER BY seq DESC LIMIT $2
+), told AS (
+    SELECT CASE place WHEN 0 THEN seq ELSE place END AS stands, seq, arm_id, reward, reported_at,
+           CASE WHEN taken IS DISTINCT FROM units OR revision > 0 THEN outcome ->> 'success' END AS success
+    FROM nyx.log
+    WHERE bandit = $1 AND seq >= (SELECT min(seq) FROM born) AND (taken IS NOT NULL OR reward IS NOT NULL)
+), learned AS MATERIALIZED (
+    SELECT stands, (array_agg(reward ORDER BY seq DESC))[1] AS reward, min(arm_id) AS arm_id,
+           (array_agg(success ORDER BY seq DESC) FILTER (WHERE success IS NOT NULL))[1] AS success,
+           (array_agg(reported_at ORDER BY seq))[1] AS reported_at
+    FROM told WHERE stands >= (SELECT min(seq) FROM born) GROUP BY stands
+    HAVING (array_agg(reward ORDER BY seq DESC))[1] IS NOT NULL
 ), placed AS (
-    SELECT *, ntile(greatest(1, least($3, (SELECT count(*) FROM newest) / $4))::integer) OVER (ORDER BY seq) AS stretch
-    FROM newest
+    SELECT *, ntile(greatest(1, least($3, (SELECT count(*) FROM learned) / $4))::integer) OVER (ORDER BY stands) AS stretch
+    FROM learned
 )
-SELECT min(seq) AS first_seq, max(seq) AS last_seq, min(reported_at) AS first_at, max(reported_at) AS last_at,
+SELECT min(stands) AS first_seq, max(stands) AS last_seq, min(reported_at) AS first_at, max(reported_at) AS last_at,
        count(*) AS n, avg(reward) AS mean, coalesce(stddev_samp(reward), 0)::float8 AS sd,
        count(success) AS known, count(*) FILTER (WHERE success = 'true') AS succeeded
 FROM placed GROUP BY stretch ORDER BY stretch;
 
 -- name: dashboard_arms
--- Of the newest $2 first contributions.
+-- The same contributions by arm.
+WITH born AS MATERIALIZED (
+    SELECT seq FROM nyx.log WHERE bandit = $1 AND taken IS NULL AND reward IS NOT NULL
+    ORDER BY seq DESC LIMIT $2
+), told AS (
+    SELECT CASE place WHEN 0 THEN seq ELSE place END AS stands, seq, arm_id, reward, reported_at,
+           CASE WHEN taken IS DISTINCT FROM units OR revision > 0 THEN outcome ->> 'success' END AS success
+    FROM nyx.log
+    WHERE bandit = $1 AND seq >= (SELECT min(seq) FROM born) AND (taken IS NOT NULL OR reward IS NOT NULL)
+), learned AS MATERIALIZED (
+    SELECT stands, (array_agg(reward ORDER BY seq DESC))[1] AS reward, min(arm_id) AS arm_id,
+           (array_agg(success ORDER BY seq DESC) FILTER (WHERE success IS NOT NULL))[1] AS success,
+           (array_agg(reported_at ORDER BY seq))[1] AS reported_at
+    FROM told WHERE stands >= (SELECT min(seq) FROM born) GROUP BY stands
+    HAVING (array_agg(reward ORDER BY seq DESC))[1] IS NOT NULL
+)
 SELECT arm_id, count(*) AS n, avg(reward) AS mean, coalesce(stddev_samp(reward), 0)::float8 AS sd,
        count(success) AS known, count(*) FILTER (WHERE success = 'true') AS succeeded
-FROM (SELECT arm_id, reward, outcome ->> 'success' AS success FROM nyx.log
-      WHERE bandit = $1 AND kind = 'reward' AND taken IS NULL AND reward IS NOT NULL
-      ORDER BY seq DESC LIMIT $2) AS newest
-GROUP BY arm_id ORDER BY arm_id;
+FROM learned GROUP BY arm_id ORDER BY arm_id;
 
 -- name: dashboard_chosen
 -- Of the newest $2 decisions.

@@ -12,6 +12,7 @@ from ....errors import DecisionUnknown
 from ....persistence.dashboard import BanditRecord
 from ...engine import LearningEngine
 from .desk import Visit, framed
+from .estimates import mean_of
 from .reading import together
 from .views import (
     arm_lines,
@@ -81,7 +82,8 @@ async def _bandits(visit: Visit) -> Response:
     found = await visit.reading.bandits()
     opened = {name: engine.health() for name, engine in visit.bandits.opened.items()}
     records: list[BanditRecord] = found.value or []
-    return visit.shown("bandits.html", bandit=None, answer=found, records=records, opened=opened)
+    means = {r.bandit: mean_of(r.rewards, r.mean or 0.0, r.sd) for r in records if r.rewards}
+    return visit.shown("bandits.html", bandit=None, answer=found, records=records, means=means, opened=opened)
 
 
 async def _overview(visit: Visit) -> Response:

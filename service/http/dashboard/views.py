@@ -101,7 +101,7 @@ def _curve(
     if len(points) == 1:
         points = [Point(0.5, points[0].low, points[0].value, points[0].high)]
     told = (
-        f"{title} of {sum(e.n for _, e in rows):,} reports in {len(rows)} stretches, with 95 % intervals: "
+        f"{title} of {sum(e.n for _, e in rows):,} rewards in {len(rows)} stretches, with 95 % intervals: "
         f"{first[1].value:.3f} in the first, {last[1].value:.3f} in the last."
     )
     ends = (

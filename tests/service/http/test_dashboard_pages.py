@@ -126,7 +126,7 @@ async def shows_rewards_and_choices(client: httpx.AsyncClient) -> None:
     assert "Success 67 % 50 to 80 %" in text  # Wilson's interval of 24 in 36
     assert "Waiting 4 of the newest 40 without a reward" in text
     assert html.count('<svg class="plot" role="img"') == 2
-    assert "Mean reward of 36 reports in 3 stretches, with 95 % intervals" in html
+    assert "Mean reward of 36 rewards in 3 stretches, with 95 % intervals" in html
     assert {"code", "text"} <= set(re.findall(r'<th scope="row">(\w+)</th>', html))  # rows of the heat map
     shares = re.findall(r'class="h\d+">\D*([\d.]+) %', html)
     assert len(shares) == 8  # two kinds of context, four arms
