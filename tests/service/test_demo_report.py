@@ -14,6 +14,7 @@ from rich.console import Console
 
 from nyx_learning.bandit import ArmTable, VerifyReport
 from nyx_learning.service.demo import plots
+from nyx_learning.service.demo import run as running
 from nyx_learning.service.demo.console import ConsoleProgress, render_result
 from nyx_learning.service.demo.experiment import Contestant, Design, Phase, Run
 from nyx_learning.service.demo.report import render_report
@@ -141,6 +142,23 @@ def test_without_matplotlib_the_report_says_what_to_install(monkeypatch: pytest.
     assert "<svg" not in page
     assert "nyx-learning[plots]" in page
     assert "Comparison" in page
+
+
+async def test_without_matplotlib_the_demo_still_completes(
+    monkeypatch: pytest.MonkeyPatch, database_dsn: str, tmp_path: Path
+) -> None:
+    """Its runs are given here: whether there are plots is asked behind them."""
+
+    async def played(options: DemoOptions, dsn: str, _watch: object) -> DemoResult:
+        assert dsn == database_dsn
+        return replace(sample(), options=options)
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(running, "_play", played)
+    options = DemoOptions(workflows=2, report=tmp_path / "demo.html", dsn=database_dsn)
+    result = await running.run_demo(options)
+    assert "nyx-learning[plots]" in result.notes[0]
+    assert "<svg" not in (tmp_path / "demo.html").read_text(encoding="utf-8")
 
 
 def test_the_verdict_follows_the_interval() -> None:

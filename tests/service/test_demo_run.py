@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import subprocess
 import sys
@@ -88,15 +87,6 @@ async def test_the_demo_learns_compares_verifies_and_reports(database_dsn: str, 
     for choice in result.choices:
         assert sum(choice.strategies.values()) == pytest.approx(1.0, abs=1e-6)
         assert 0.0 < choice.probability <= 1.0
-
-
-async def test_without_matplotlib_the_demo_still_completes(
-    database_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    result = await run_demo(DemoOptions(workflows=2, report=tmp_path / "demo.html", dsn=database_dsn))
-    assert "nyx-learning[plots]" in result.notes[0]
-    assert "<svg" not in (tmp_path / "demo.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("workflows", [1, 0, -3, 100_001, True, 1.5])
