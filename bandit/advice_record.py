@@ -19,7 +19,7 @@ from typing import Any
 
 from .adapting import AdaptationStakes
 
-__all__ = ["ActionRecord", "AdaptationRecord", "GivenAdvice", "adaptation_record"]
+__all__ = ["ActionRecord", "AdaptationRecord", "GivenAdvice", "Lessons", "adaptation_record"]
 
 _ACTIONS = ("continue", "extend", "retry", "switch", "abort")
 _RESTARTS = ("retry", "switch")
@@ -79,19 +79,66 @@ class AdaptationRecord:
 
         Shrunk to the promise with the weight of 20 pieces of advice; costs never fall below 0.
         """
-        found = stakes or AdaptationStakes()
-        costs = {}
-        for action in _RESTARTS:
-            one = self.of(action)
-            if one is None or one.difference is None:
-                continue
-            lesson = one.difference * one.followed / (one.followed + _EVIDENCE)
-            costs[f"{action}_cost"] = max(0.0, float(getattr(found, f"{action}_cost")) - lesson)
-        return replace(found, **costs)
+        told = {
+            action: (one.difference, one.followed)
+            for action in _RESTARTS
+            if (one := self.of(action)) is not None and one.difference is not None
+        }
+        return _with_lessons(stakes or AdaptationStakes(), told)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON."""
         return {"advised": self.advised, "actions": [asdict(one) for one in self.actions]}
+
+
+class Lessons:
+    """What followed restarts have taught so far, decision by decision: ``AdaptationRecord.stakes`` in sums.
+
+    Differences are shares of what a success is worth more than a failure, so that advice under other stakes
+    teaches the same.
+    """
+
+    __slots__ = ("_followed", "_sums")
+
+    def __init__(self) -> None:
+        self._sums = dict.fromkeys(_RESTARTS, 0.0)
+        self._followed = dict.fromkeys(_RESTARTS, 0)
+
+    def learn(self, given: Iterable[GivenAdvice]) -> None:
+        """Take in all advice on one decision, once."""
+        first: dict[str, GivenAdvice] = {}
+        for one in given:
+            known = first.get(one.action)
+            if one.action in _RESTARTS and (known is None or one.elapsed_s < known.elapsed_s):
+                first[one.action] = one
+        for action in _RESTARTS:
+            one_first = first.get(action)
+            judged = None if one_first is None else _judged(one_first)
+            if one_first is None or judged is None or not judged[0]:
+                continue
+            stakes = one_first.stakes
+            self._sums[action] += (judged[1] - one_first.values[action]) / (stakes.success - stakes.failure)
+            self._followed[action] += 1
+
+    def followed(self, action: str) -> int:
+        """How many pieces of advice a restart's cost is learned from."""
+        return self._followed[action]
+
+    def stakes(self, stakes: AdaptationStakes | None = None) -> AdaptationStakes:
+        """The stakes with what was learned; themselves where nothing was."""
+        found = stakes or AdaptationStakes()
+        scale = found.success - found.failure
+        told = {action: (scale * self._sums[action] / n, n) for action, n in self._followed.items() if n > 0}
+        return _with_lessons(found, told)
+
+
+def _with_lessons(stakes: AdaptationStakes, told: Mapping[str, tuple[float, int]]) -> AdaptationStakes:
+    """``told`` : by restart, the mean of what came less what was promised, and of how many."""
+    costs = {}
+    for action, (difference, followed) in told.items():
+        lesson = difference * followed / (followed + _EVIDENCE)
+        costs[f"{action}_cost"] = max(0.0, float(getattr(stakes, f"{action}_cost")) - lesson)
+    return replace(stakes, **costs) if costs else stakes
 
 
 def adaptation_record(given: Iterable[GivenAdvice]) -> AdaptationRecord:
@@ -115,13 +162,11 @@ def adaptation_record(given: Iterable[GivenAdvice]) -> AdaptationRecord:
 def _record(action: str, given: list[GivenAdvice]) -> ActionRecord:
     promised, came, ignored = [], [], []
     for one in given:
-        if one.outcome is None:
+        judged = _judged(one)
+        if judged is None:
             continue
-        seconds = one.outcome.get("duration_s")
-        if not isinstance(seconds, (int, float)) or seconds < one.elapsed_s:
-            continue
-        worth = _worth(one, one.outcome, float(seconds))
-        if _followed(one, one.outcome, float(seconds)):
+        followed, worth = judged
+        if followed:
             promised.append(one.values[action])
             came.append(one.stakes.abort if action == "abort" else worth)
         else:
@@ -135,6 +180,16 @@ def _record(action: str, given: list[GivenAdvice]) -> ActionRecord:
     return ActionRecord(
         action, len(given), n + len(ignored), n, _mean(promised), _mean(came), middle, error, _mean(ignored)
     )
+
+
+def _judged(one: GivenAdvice) -> tuple[bool, float] | None:
+    """Whether it was followed, and what the rest came to; None where the outcome does not tell."""
+    if one.outcome is None:
+        return None
+    seconds = one.outcome.get("duration_s")
+    if not isinstance(seconds, (int, float)) or seconds < one.elapsed_s:
+        return None
+    return _followed(one, one.outcome, float(seconds)), _worth(one, one.outcome, float(seconds))
 
 
 def _followed(one: GivenAdvice, outcome: Mapping[str, Any], seconds: float) -> bool:

@@ -11,7 +11,7 @@ import asyncpg
 from ..canonical import canonical_json
 from .queries import query
 
-__all__ = ["AdviceRow", "advice_and_outcomes", "drop_advice", "insert_advice"]
+__all__ = ["AdviceRow", "advice_and_outcomes", "advice_of_decisions", "drop_advice", "insert_advice"]
 
 _DROPPED_AT_ONCE = 5000
 
@@ -39,20 +39,25 @@ async def advice_and_outcomes(
 ) -> list[tuple[AdviceRow, dict[str, Any] | None]]:
     """The newest ``most`` pieces of advice since a time, the oldest first, and their decisions' outcomes."""
     rows = await pool.fetch(query("advice_and_outcomes"), bandit, since, most)
-    return [
-        (
-            AdviceRow(
-                row["decision_id"],
-                row["elapsed_s"],
-                row["asked_at"],
-                row["action"],
-                row["target_arm"],
-                json.loads(row["document"]),
-            ),
-            None if row["outcome"] is None else json.loads(row["outcome"]),
-        )
-        for row in rows
-    ]
+    return [(_row(row), None if row["outcome"] is None else json.loads(row["outcome"])) for row in rows]
+
+
+async def advice_of_decisions(
+    pool: asyncpg.Pool, bandit: str, decision_ids: Sequence[str]
+) -> list[AdviceRow]:
+    """All that was advised on some decisions, by decision and seconds."""
+    return [_row(row) for row in await pool.fetch(query("advice_of_decisions"), bandit, decision_ids)]
+
+
+def _row(row: asyncpg.Record) -> AdviceRow:
+    return AdviceRow(
+        row["decision_id"],
+        row["elapsed_s"],
+        row["asked_at"],
+        row["action"],
+        row["target_arm"],
+        json.loads(row["document"]),
+    )
 
 
 async def drop_advice(pool: asyncpg.Pool, bandit: str, before: float) -> int:

@@ -1,16 +1,21 @@
-"""Advice on running executions, from the durations that the stored log tells."""
+"""Advice on running executions, from the durations that the stored log tells, and from earlier advice.
+
+Without stakes of the caller's own, restarts cost what followed advice has taught: each outcome that the log's
+window tells is judged once, when it is read, against what was advised on its decision.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from ..bandit import BanditSpec, Decision
 from ..bandit.adapting import AdaptationRecommendation, AdaptationStakes, should_adapt_workflow
+from ..bandit.experience import Experience
 from ..bandit.lifetimes import Lifetimes
-from ..bandit.logged_lifetimes import LoggedLifetimes
-from ..errors import DatabaseUnavailable
+from ..errors import DatabaseRefused, DatabaseUnavailable
 from ..features.monitors.performance import PerformanceMetrics
 from ..persistence.database import reaching
 from ..persistence.store import Store
@@ -27,7 +32,7 @@ class Adapting:
 
     def __init__(self, store: Store, spec: BanditSpec) -> None:
         self._spec = spec
-        self._window = Windowed(store, partial(LoggedLifetimes, spec))
+        self._window = Windowed(store, partial(Experience, spec))
         self._turn = asyncio.Lock()
         self.advice = AdviceLog(store.pool, spec.name)
 
@@ -46,7 +51,9 @@ class Adapting:
         arms = self._spec.arms
         arm_id, *others = [arms.follow(name)[1].arm_id for name in (decision.arm_id, *alternatives)]
 
-        def told(known: LoggedLifetimes, lifetimes: Lifetimes) -> AdaptationRecommendation:
+        def told(
+            known: Experience, lifetimes: Lifetimes, stakes: AdaptationStakes | None
+        ) -> AdaptationRecommendation:
             return should_adapt_workflow(
                 current,
                 expected,
@@ -62,16 +69,47 @@ class Adapting:
         async with self._turn:
             try:
                 known = await self._window.learner()
-                told(known, _NOTHING)  # bad input is refused before the log is read
+                told(known, _NOTHING, stakes)  # bad input is refused before the log is read
                 try:
                     with reaching():
                         known = await self._window.catch_up()
                 except DatabaseUnavailable:
                     if not known.seq:
                         raise
-                found = told(known, known.lifetimes)
+                if stakes is None:
+                    await self._judge(known)
+                    stakes, learned = _learned(known)
+                else:
+                    learned = ()
+                found = told(known, known.lifetimes, stakes)
             except asyncio.CancelledError:
                 self._window.known = None  # a thread may still be at work on it
                 raise
         self.advice.keep(decision.decision_id, float(current.duration_s or 0.0), found, stakes)
-        return found
+        return replace(found, reasons=(*found.reasons, *learned)) if found.enough_evidence else found
+
+    async def _judge(self, known: Experience) -> None:
+        """Learn from the advice on decisions whose outcomes have come since the last question."""
+        if not known.unjudged:
+            return
+        outcomes = dict(known.unjudged)
+        try:
+            given = await self.advice.judged(outcomes)
+        except (DatabaseUnavailable, DatabaseRefused):
+            return  # the next question tries again
+        known.judge(outcomes, given)
+
+
+def _learned(known: Experience) -> tuple[AdaptationStakes, tuple[str, ...]]:
+    """Stakes with what earlier advice has taught, and that in words."""
+    stakes, begun = known.lessons.stakes(), AdaptationStakes()
+    told = [
+        f"a {action} is reckoned to cost {cost:.3f}, as {known.lessons.followed(action)} that were advised"
+        " and followed have taught"
+        for action, cost, least in (
+            ("retry", stakes.retry_cost, begun.retry_cost),
+            ("switch", stakes.switch_cost, begun.switch_cost),
+        )
+        if cost != least
+    ]
+    return stakes, tuple(told)

@@ -6,14 +6,16 @@ import asyncio
 import logging
 import time as clock
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import asdict, replace
+from typing import Any
 
 import asyncpg
 
 from ..bandit.adapting import AdaptationRecommendation, AdaptationStakes
 from ..bandit.advice_record import AdaptationRecord, GivenAdvice, adaptation_record
 from ..errors import DatabaseRefused, DatabaseUnavailable
-from ..persistence.advice import AdviceRow, advice_and_outcomes, insert_advice
+from ..persistence.advice import AdviceRow, advice_and_outcomes, advice_of_decisions, insert_advice
 from ..persistence.database import reaching
 
 __all__ = ["AdviceLog"]
@@ -21,6 +23,7 @@ __all__ = ["AdviceLog"]
 _LOG = logging.getLogger("nyx_learning")
 _AT_ONCE, _MOST_WAITING, _MOST_READ = 500, 10_000, 50_000
 _CLOSE_S = 2.0
+_IDS_AT_ONCE = 1000
 
 
 class AdviceLog:
@@ -58,17 +61,18 @@ class AdviceLog:
         since = 0.0 if time_window is None else clock.time() - time_window
         with reaching():
             rows = await advice_and_outcomes(self._pool, self._bandit, since, _MOST_READ)
-        return adaptation_record(
-            GivenAdvice(
-                row.decision_id,
-                row.elapsed_s,
-                row.action,
-                row.document["values"],
-                AdaptationStakes(**row.document["stakes"]),
-                outcome,
-            )
-            for row, outcome in rows
-        )
+        return adaptation_record(_given(row, outcome) for row, outcome in rows)
+
+    async def judged(self, outcomes: Mapping[str, Mapping[str, Any]]) -> list[GivenAdvice]:
+        """All advice on some decisions, with their outcomes; what this process has not written yet, too."""
+        if any(row.decision_id in outcomes for row in self._waiting):
+            await self.flush()
+        ids, found = list(outcomes), list[GivenAdvice]()
+        for begin in range(0, len(ids), _IDS_AT_ONCE):
+            with reaching():
+                rows = await advice_of_decisions(self._pool, self._bandit, ids[begin : begin + _IDS_AT_ONCE])
+            found += [_given(row, outcomes[row.decision_id]) for row in rows]
+        return found
 
     async def flush(self) -> None:
         """Wait until all that was queued is written, or the database is found away."""
@@ -99,3 +103,8 @@ class AdviceLog:
             for row in rows:  # the queue may have let some of them go meanwhile
                 if self._waiting and self._waiting[0] is row:
                     self._waiting.popleft()
+
+
+def _given(row: AdviceRow, outcome: Mapping[str, Any] | None) -> GivenAdvice:
+    stakes = AdaptationStakes(**row.document["stakes"])
+    return GivenAdvice(row.decision_id, row.elapsed_s, row.action, row.document["values"], stakes, outcome)

@@ -20,6 +20,12 @@ LEFT JOIN LATERAL (
 ) AS o ON true
 ORDER BY a.asked_at, a.decision_id, a.elapsed_s;
 
+-- name: advice_of_decisions
+SELECT decision_id, elapsed_s, asked_at, action, target_arm, document
+FROM nyx.advice
+WHERE bandit = $1 AND decision_id = ANY ($2::text[])
+ORDER BY decision_id, elapsed_s;
+
 -- name: drop_advice
 -- A page of what was asked before $2.
 DELETE FROM nyx.advice

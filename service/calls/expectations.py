@@ -68,7 +68,8 @@ class ExpectationCalls(OpenParts):
         ----------
         current_performance : its ``duration_s`` is the seconds it has run.
         expected_performance : its ``duration_s``, where given, is the median that was expected of it.
-        decision : of this execution, or its id. stakes : what is won and lost.
+        decision : of this execution, or its id. stakes : what is won and lost; None: the usual ones, with
+            costs of restarts that followed advice has taught.
         limit_s : seconds at which it will be stopped; None: never. retries : another attempt is open.
         alternatives : arm ids that one may change to.
 
@@ -94,7 +95,8 @@ class ExpectationCalls(OpenParts):
     async def adaptation_record(self, time_window: float | None = None) -> AdaptationRecord:
         """What advice on running executions promised, and what came, for each action; changes nothing.
 
-        ``AdaptationRecord.stakes`` makes of it stakes that have learned: pass them with the next question.
+        ``AdaptationRecord.stakes`` makes of it stakes that have learned, as those are that a question without
+        stakes is answered by.
 
         Parameters
         ----------

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nyx_learning.bandit.adapting import AdaptationStakes
-from nyx_learning.bandit.advice_record import AdaptationRecord, GivenAdvice, adaptation_record
+from nyx_learning.bandit.advice_record import AdaptationRecord, GivenAdvice, Lessons, adaptation_record
 
 STAKES = AdaptationStakes(time_cost=0.01, retry_cost=0.1)
 VALUES = {"abort": 0.0, "retry": 0.3, "continue": 0.2}
@@ -92,3 +92,43 @@ def test_what_cannot_be_judged_is_not() -> None:
     assert (one.advised, one.reported, one.expected) == (2, 0, None)
     assert record() == AdaptationRecord((), 0)
     assert json.loads(json.dumps(record(told("a", "abort", None)).to_dict()))["advised"] == 1
+
+
+def test_lessons_are_the_records_stakes_decision_by_decision() -> None:
+    outcomes = [
+        {"success": i % 3 == 0, "duration_s": 20.0 + i, "retries": i % 4, "timed_out": i % 5 == 0}
+        for i in range(40)
+    ]
+    given = [
+        [told(f"d{i}", action, outcomes[i], at) for at, action in ((9.0, "continue"), (12.0, "retry"))]
+        + [told(f"d{i}", ("retry", "switch")[i % 2], outcomes[i], 15.0)]
+        for i in range(40)
+    ]
+    for each in given:
+        each[-1] = GivenAdvice(
+            each[-1].decision_id, 15.0, each[-1].action, {**VALUES, "switch": 0.4}, STAKES, each[-1].outcome
+        )
+    lessons = Lessons()
+    for each in given:
+        lessons.learn(reversed(each))  # in any order within a decision
+    wanted = record(*(one for each in given for one in each))
+    restarts = {action: wanted.of(action) for action in ("retry", "switch")}
+    assert {action: one.followed for action, one in restarts.items() if one} == {
+        action: lessons.followed(action) for action in restarts
+    }
+    found, same = lessons.stakes(STAKES), wanted.stakes(STAKES)
+    assert (found.retry_cost, found.switch_cost) == pytest.approx((same.retry_cost, same.switch_cost))
+    assert found.retry_cost > STAKES.retry_cost
+
+
+def test_lessons_are_shares_of_what_is_won() -> None:
+    failed = {"success": False, "duration_s": 30.0, "retries": 1}
+    lessons, twice = Lessons(), Lessons()
+    double = AdaptationStakes(success=2.0, time_cost=0.02, retry_cost=0.2)
+    for i in range(20):
+        lessons.learn([told(f"{i}", "retry", failed)])
+        worth = {name: 2.0 * value for name, value in VALUES.items()}
+        twice.learn([GivenAdvice(f"{i}", 10.0, "retry", worth, double, failed)])
+    assert lessons.stakes().retry_cost == pytest.approx(twice.stakes().retry_cost)
+    assert lessons.stakes(double).retry_cost == pytest.approx(0.2 + 2.0 * 0.6 * 20 / 40)
+    assert Lessons().stakes(double) is double

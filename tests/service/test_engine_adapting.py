@@ -105,6 +105,43 @@ async def test_advice_is_kept_and_judged_by_what_came(open_engine: Any, spec: Ba
             await engine.adaptation_record(window)
 
 
+async def test_followed_advice_teaches_what_restarts_cost_in_every_process(
+    open_engine: Any, spec: BanditSpec, sql: Any
+) -> None:
+    """Restarts that never succeed: they are advised at first, and not any more."""
+    engine = await open_engine(spec)
+    await worked(engine, range(120))
+    late = PerformanceMetrics(duration_s=30.0)
+
+    async def asked(of: LearningEngine, name: str, **options: Any) -> Any:
+        return await of.should_adapt_workflow(late, decision=name, **options)
+
+    await engine.select_arm({"task": "code", "size": 4.0}, "running")
+    first = await asked(engine, "running")
+    assert first.action == "retry"
+    for i in range(30):
+        decision = await engine.select_arm({"task": "code", "size": 4.0}, f"again-{i}")
+        await asked(engine, decision.decision_id)
+        await engine.update_reward(decision, Outcome(success=False, duration_s=60.0, retries=1))
+    learned = await asked(engine, "running")
+    assert learned.values["retry"] < first.values["retry"] - 0.2
+    (told,) = [reason for reason in learned.reasons if "have taught" in reason]
+    record = await engine.adaptation_record()
+    stakes, retried = record.stakes(), record.of("retry")
+    assert retried is not None
+    assert f"cost {stakes.retry_cost:.3f}, as {retried.followed} that" in told
+    assert learned.action != "retry"
+    # Whoever reads the same rows is told the same; what is passed is taken as it is.
+    other = await open_engine(spec)
+    assert await asked(other, "running") == learned
+    plain = await asked(other, "running", stakes=AdaptationStakes())
+    assert not any("have taught" in reason for reason in plain.reasons)
+    assert plain.values["retry"] == pytest.approx(learned.values["retry"] + stakes.retry_cost)
+    # Nothing is looked up where nothing has come.
+    await sql("DROP TABLE nyx.advice")
+    assert await asked(other, "running") == learned
+
+
 async def test_advice_that_is_refused_holds_up_nobody(
     open_engine: Any, spec: BanditSpec, sql: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
