@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,27 @@ from . import kernels
 from .joint import JointChooser
 from .policies.base import Floats
 
-__all__ = ["ManyChooser"]
+__all__ = ["ManyChooser", "Readings", "Run"]
+
+
+class Readings(NamedTuple):
+    """What the sums read at some steps of a fold, from the present sums on.
+
+    At step g the arms ``arms[begins[g]:begins[g + 1]]`` read anew: ``rows[begins[g]:begins[g + 1]]``.
+    """
+
+    begins: npt.NDArray[np.int64]
+    arms: npt.NDArray[np.int64]
+    rows: Floats
+
+
+class Run(NamedTuple):
+    """Decisions ``begin`` to before ``end`` know the sums at ``step``; ``eligible`` as in ``allowed``."""
+
+    step: int
+    begin: int
+    end: int
+    eligible: tuple[int, ...] | None
 
 
 class ManyChooser(JointChooser):
@@ -51,6 +72,37 @@ class ManyChooser(JointChooser):
                 self._policy.pmf(self._no_context, mask, self._pmf)
                 kernels.choice.quantise(self._pmf, mask, self._floor, self._units)
                 out[rows] = self._units
+
+    @property
+    def reads_only_sums(self) -> bool:
+        """True where a pmf follows from what the sums read: not from their blocks, nor from a bound."""
+        return self._forgetting is None and self._conservative is None
+
+    def masses_at(
+        self, readings: Readings, runs: Iterable[Run], phi: Floats, out: npt.NDArray[np.int64]
+    ) -> None:
+        """``masses`` of decisions that know sums to come, in the order of the steps; ``reads_only_sums`` is
+        true. The sums are to be folded to the last step before they are read again.
+        """
+        self._refresh()
+        reading, policy = self._sums.reading.copy(), self._policy
+        begins, arms = readings.begins.tolist(), readings.arms.tolist()
+        at = 0
+        for step, begin, end, eligible in runs:
+            while at <= step:
+                first, last = begins[at], begins[at + 1]
+                at += 1
+                if first < last:
+                    changed = arms[first:last]
+                    reading[changed] = readings.rows[first:last]
+                    policy.refresh(reading, changed)
+            mask = self._mask(eligible)
+            if policy.reads_context:
+                policy.masses(phi[begin:end], mask, self._floor, out[begin:end])
+            else:
+                policy.pmf(self._no_context, mask, self._pmf)
+                kernels.choice.quantise(self._pmf, mask, self._floor, self._units)
+                out[begin:end] = self._units
 
     def _refresh(self) -> None:
         if self._forgetting is not None:

@@ -1,16 +1,18 @@
 """How many decisions a second ``verify`` derives anew, with their rewards, hashes and sums.
 
-    python -m benchmarks.verify --decisions 60000 --workers 2 [--together 8] [--outcomes]
+    python -m benchmarks.verify --decisions 60000 --workers 2 [--together 8] [--outcomes] [--monitors]
 
 Every decision has a reward; ``--together`` of them know the same row, as under group commit. ``--outcomes``
-reports outcomes, which are priced anew, in place of bare rewards. Everything is timed that the command does:
-reading, checking, and starting the processes; the embedded server shares the machine.
+reports outcomes, which are priced anew, in place of bare rewards; with ``--monitors`` the bandit is watched.
+Everything is timed that the command does: reading, checking, and starting the processes; the embedded server
+shares the machine. Processor time is that of all processes that verify, without the server's.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import resource
 import shutil
 import tempfile
 import time
@@ -23,6 +25,7 @@ from nyx_learning import (
     Categorical,
     ContextSchema,
     Decision,
+    Monitors,
     Numeric,
     Outcome,
     PolicySpec,
@@ -46,13 +49,14 @@ def main() -> None:
     parser.add_argument("--together", type=int, default=8, help="decisions that know the same row")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--outcomes", action="store_true", help="report outcomes, not bare rewards")
+    parser.add_argument("--monitors", action="store_true", help="watch the bandit")
     parser.add_argument("--policies", nargs="+", default=list(POLICIES))
     options = parser.parse_args()
     # Not in the user's own temp folder: for root that one is closed to the account that runs Postgres.
     folder = Path(tempfile.mkdtemp(prefix="nyx-verify-", dir="/tmp"))
     try:
         with start(folder) as server:
-            print(f"{'policy':14} {'workers':>7} {'seconds':>8} {'decisions/s':>12}")
+            print(f"{'policy':14} {'workers':>7} {'seconds':>8} {'decisions/s':>12} {'CPU µs each':>12}")
             for name in options.policies:
                 asyncio.run(_fill(server.dsn, name, options))
                 for workers in options.workers:
@@ -61,7 +65,7 @@ def main() -> None:
         shutil.rmtree(folder)
 
 
-def _spec(policy: str) -> BanditSpec:
+def _spec(policy: str, *, watched: bool) -> BanditSpec:
     """Ten arms, six columns of φ."""
     return BanditSpec(
         name=f"verify-{policy}",
@@ -73,12 +77,13 @@ def _spec(policy: str) -> BanditSpec:
         context=ContextSchema(task=Categorical(["code", "text", "data"]), size=Numeric(0, 10)),
         policy=PolicySpec(policy),
         baseline_arm="direct",
+        monitors=Monitors() if watched else None,
     )
 
 
 async def _fill(dsn: str, policy: str, options: Any) -> None:
     """Store a log as a bandit writes it: its numbers are those that the database gives."""
-    spec = _spec(policy)
+    spec = _spec(policy, watched=options.monitors)
     warm_up([policy], staged=False)
     bandit = Bandit(spec)
     pool = await connect(dsn)
@@ -117,12 +122,19 @@ def _reported(told: dict[str, Any]) -> Reported:
 
 
 async def _line(dsn: str, policy: str, workers: int) -> str:
-    began = time.perf_counter()
+    began, used = time.perf_counter(), _processor_s()
     (found,) = await verify_database(dsn, f"verify-{policy}", workers=workers)
     seconds = time.perf_counter() - began
     if not found.report.ok:
         raise SystemExit(f"{policy}: {found.report.first_divergence}")
-    return f"{policy:14} {workers:7} {seconds:8.2f} {found.report.decisions / seconds:12,.0f}"
+    count, each = found.report.decisions, (_processor_s() - used) / found.report.decisions * 1e6
+    return f"{policy:14} {workers:7} {seconds:8.2f} {count / seconds:12,.0f} {each:12.1f}"
+
+
+def _processor_s() -> float:
+    """Processor time of this process and of those that it has waited for."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 if __name__ == "__main__":

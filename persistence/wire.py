@@ -11,10 +11,8 @@ PostgreSQL documentation, COPY, "Binary Format".
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 import numpy as np
@@ -22,6 +20,7 @@ import numpy.typing as npt
 
 from ..jit import kernel
 from .queries import Connection, query
+from .wire_values import date_of, value_of
 
 __all__ = ["Bytes", "Integers", "WireRows", "copied", "copy_out", "rows_from"]
 
@@ -33,8 +32,6 @@ _HEADER = len(_SIGNATURE) + 8  # flags, and the length of an extension that no s
 _END = b"\xff\xff"
 _PIECE = 16 << 20
 _LEAST = 2  # bytes of a row: its number of fields
-_DAY_ZERO = date(2000, 1, 1).toordinal()
-_ARRAY_HEADER = 20  # dimensions, nulls, type, length, lower bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +99,45 @@ class WireRows:
         place, length = int(self.place[i, f]), int(self.length[i, f])
         if length < 0:
             return None
-        return _value(self.columns[name], self.sent[place : place + length])
+        return value_of(self.columns[name], self.sent[place : place + length])
 
     def row(self, i: int) -> dict[str, Any]:
         """One row, with the values that a fetch would give."""
         return {name: self.value(i, name) for name in self.columns}
+
+    def fetched(self) -> list[dict[str, Any]]:
+        """All rows as ``row`` gives them, in a fraction of the time."""
+        columns = [self._column(name, kind) for name, kind in self.columns.items()]
+        return [dict(zip(self.columns, row, strict=True)) for row in zip(*columns, strict=True)]
+
+    def _column(self, name: str, kind: str) -> list[Any]:
+        values: list[Any]
+        known = self.length[:, self.at(name)] >= 0
+        match kind:
+            case "text":
+                return [None if text is None else text.decode() for text in self.raw(name)]
+            case "int":
+                values = self.integers(name, 0).tolist()
+            case "float":
+                values = self.floats(name)[0].tolist()
+            case "date":
+                days = self.integers(name, 0).tolist()
+                told = {day: date_of(day) for day in set(days)}
+                values = [told[day] for day in days]
+            case _:
+                values = self._lists(name)
+        for i in np.flatnonzero(~known).tolist():
+            values[i] = None
+        return values
+
+    def _lists(self, name: str) -> list[Any]:
+        """A column of arrays, most of which are as long as the first one."""
+        first = self.value(0, name) if len(self) else None
+        found, fits = self.arrays(name, np.arange(len(self)), len(first or ()))
+        values: list[Any] = found.tolist()
+        for i in np.flatnonzero(~fits).tolist():
+            values[i] = self.value(i, name)
+        return values
 
 
 async def copy_out(
@@ -257,43 +288,3 @@ def _integer_arrays(
             out[i, j] = _number(data, at + 4, each - 4)
             at += each
         fits[i] = good
-
-
-def _value(kind: str, sent: bytes) -> Any:
-    match kind:
-        case "text":
-            return sent.decode()
-        case "int":
-            return int.from_bytes(sent, "big", signed=True)
-        case "float":
-            return struct.unpack(">d", sent)[0]
-        case "date":
-            return _date(int.from_bytes(sent, "big", signed=True))
-        case _:
-            return _array(sent)
-
-
-def _date(days: int) -> date:
-    if days == (1 << 31) - 1:
-        return date.max
-    return date.min if days == -(1 << 31) else date.fromordinal(_DAY_ZERO + days)
-
-
-def _array(sent: bytes) -> list[Any]:
-    (depth,) = struct.unpack_from(">i", sent)
-    shape = [struct.unpack_from(">i", sent, 12 + 8 * i)[0] for i in range(depth)]
-    at = 12 + 8 * depth
-    flat: list[int | None] = []
-    while at < len(sent):
-        (size,) = struct.unpack_from(">i", sent, at)
-        at += 4
-        flat.append(None if size < 0 else int.from_bytes(sent[at : at + size], "big", signed=True))
-        at += max(size, 0)
-    return _shaped(flat, shape) if depth else []
-
-
-def _shaped(flat: Sequence[int | None], shape: Sequence[int]) -> list[Any]:
-    if len(shape) == 1:
-        return list(flat)
-    step = len(flat) // shape[0]
-    return [_shaped(flat[i : i + step], shape[1:]) for i in range(0, len(flat), step)]

@@ -87,7 +87,9 @@ class Walk:
         Everything that ``_problem`` looks for is decided by this comparison, at a fraction of its time: it
         holds for every sound row, and where it does not hold, ``_problem`` says why.
         """
-        if self._staged or row["state_seq"] != self.fold.seq or self._digest(row) != row["digest"]:
+        if row["state_seq"] != self.fold.seq:
+            return False
+        if not self._staged and self._digest(row) != row["digest"]:
             return False
         eligible = row["eligible"]
         allowed = None if eligible is None else tuple(eligible)
@@ -118,9 +120,16 @@ class Walk:
             and row["spec_hash"] == self._hash
             and row["encoding"] == self._encoding
             and row["decided_on"] == day_of(row["decided_at"])
-            and _stages_of(again) == row["stages"]
             and list(again.stages[-1].pmf) == row["pmf"]
+            and self._is_spelled(again, row)
         )
+
+    def _is_spelled(self, again: Decision, row: Row) -> bool:
+        """Tell whether the row has the stages of the decision, and its hash where it was not looked at."""
+        if not self._staged:
+            return bool(_stages_of(again) == row["stages"])
+        told = again.spelled()
+        return bool(told.stages == row["stages"] and told.digest == row["digest"])
 
     def _digest(self, row: Row) -> str:
         """``Decision.digest`` of a row among listed arms, put together from its columns as they are."""
@@ -147,7 +156,7 @@ class Walk:
             digest = decision.digest
         except (NyxError, ValueError, TypeError):  # the latter two where a number is none
             return "unreadable"
-        if digest != row["digest"] or row["encoding"] != self._encoding:
+        if digest != row["digest"] or row["encoding"] != self._encoding or list(decision.pmf) != row["pmf"]:
             return "its content is not what was written"
         if decision.mode == IMPORTED:
             return self._authenticity.imported_problem(decision)

@@ -8,7 +8,7 @@ is not there: an outcome may come long after.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -26,6 +26,7 @@ from .row_check import RowCheck
 __all__ = ["Base", "Finding", "Found", "Section", "StoredSums", "Walking", "look_up"]
 
 _RECENT = 10_000
+_UNFOLDABLE = (NyxError, TypeError, ValueError, KeyError, OverflowError)
 EVERYTHING = (1 << 62) - 1
 """Beyond every number of a row."""
 SPECS, LOG, ADOPTIONS, DECISIONS, COUNTED, SUMS = range(6)
@@ -113,6 +114,8 @@ class Walking:
         }
         # From the first row on only: what monitors remember of rows that were dropped cannot be told.
         self._events = EventCheck(specs) if base.seq == 0 else None
+        self._watched = base.seq
+        self._refused: Exception | None = None  # what monitors say of the row behind the last watched one
         self._first = section.first
         self.found = Found()
         self._seq = base.seq
@@ -180,10 +183,24 @@ class Walking:
                 whose = "" if row["decision_id"] is None else f" (decision '{row['decision_id']}')"
                 self.found.add(LOG, number, "", f"log row {number}{whose}: {problem}")
 
+    @property
+    def watching(self) -> bool:
+        """True where monitors or guardrails have to see every row."""
+        return self._events is not None and self._events.watching
+
+    def watch(self, rows: Iterable[Row]) -> None:
+        """Have monitors see the next rows before they are folded; they are all of the specs' encoding."""
+        for row in rows:
+            if self._refused is not None:
+                return
+            try:
+                self._note_events(row, None)
+            except _UNFOLDABLE as error:
+                self._refused = error
+
     def foldable(self, first: int) -> bool:
         """Tell whether rows from ``first`` on can be folded and checked without this walk's doing."""
-        watching = self._events is not None and self._events.watching
-        return not (watching or self._broken or self._gap) and self._seq == first - 1
+        return not (self._broken or self._gap or self._refused) and self._seq == first - 1
 
     def folded(self, last: int) -> None:
         """Take note that all learners are at row ``last``."""
@@ -230,24 +247,30 @@ class Walking:
         try:
             for walk in self.walks.values():
                 walk.absorb(row, context)
-            problem = self._events_problem(row, context)
-        except (NyxError, TypeError, ValueError, KeyError, OverflowError) as error:
+            self._note_events(row, context)
+        except _UNFOLDABLE as error:
             self._broken = True
             self.found.add(
                 LOG, number, "~", f"log row {number}: it cannot be folded ({type(error).__name__})"
             )
             return
         self._seq = number
-        if problem is not None and number >= self._first:
-            self.found.add(LOG, number, "", f"log row {number}: {problem}")
         for spec, _, blocks in self.due.pop(number, ()):
             self._compare(spec, blocks)
 
-    def _events_problem(self, row: Row, context: Mapping[str, Any] | None) -> str | None:
-        events = self._events
-        if events is None or not (events.watching or row["kind"] in EVENT_KINDS):
-            return None
-        return events.problem(any_row_from(row), context)
+    def _note_events(self, row: Row, context: Mapping[str, Any] | None) -> None:
+        """Have monitors see a row, unless they have; note an event that none of them concludes."""
+        events, number = self._events, row["seq"]
+        if events is None or number <= self._watched:
+            return
+        if self._refused is not None:
+            raise self._refused
+        problem = None
+        if events.watching or row["kind"] in EVENT_KINDS:
+            problem = events.problem(any_row_from(row), context)
+        self._watched = number
+        if problem is not None and number >= self._first:
+            self.found.add(LOG, number, "", f"log row {number}: {problem}")
 
     def _compare(self, spec: BanditSpec, blocks: Sequence[StoredBlock]) -> None:
         walk = self.walks.get(spec.spec_hash)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from ..jit import kernel
 from ..persistence.wire import Bytes, Integers, WireRows
 from .blake2b import differing_hashes
+from .float_text import LONGEST_FLOAT, spell_floats, write_number
 
 __all__ = ["Recipe", "Spelled", "Texts", "differs_from", "float_texts", "spell"]
 
@@ -35,9 +36,6 @@ _KINDS = {
     "text": _TEXT,
 }
 _LONGEST_NUMBER = 20
-_LONGEST_FLOAT = 25
-_POWERS = np.array([10.0**i for i in range(23)])
-"""All powers of ten that are floats without an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +102,7 @@ class Texts:
 
 def float_texts(values: npt.NDArray[np.float64], known: Flags) -> Texts:
     """Floats as canonical JSON spells them, ``null`` for those that are not ``known``."""
-    slots, sizes = np.zeros((len(values), _LONGEST_FLOAT), np.uint8), np.zeros(len(values), np.int64)
-    usable = np.isfinite(values) | ~known
-    _spell_floats(values, known, slots, sizes)
-    far = np.flatnonzero((sizes == 0) & usable)
-    if len(far):
-        made = [repr(value).encode() for value in values[far].tolist()]
-        sizes[far] = [len(text) for text in made]
-        padded = b"".join([text.ljust(_LONGEST_FLOAT) for text in made])
-        slots[far] = np.frombuffer(padded, np.uint8).reshape(len(far), _LONGEST_FLOAT)
-    return Texts(slots, sizes, usable)
+    return Texts(*spell_floats(values, known), np.isfinite(values) | ~known)
 
 
 def spell(
@@ -128,7 +117,7 @@ def spell(
     for i, column in enumerate(numbers):
         table[i] = column
     sizes = np.zeros((max(1, len(texts)), count), np.int64)
-    slots = np.zeros((max(1, len(texts)), count, _LONGEST_FLOAT), np.uint8)
+    slots = np.zeros((max(1, len(texts)), count, LONGEST_FLOAT), np.uint8)
     for i, given in enumerate(texts):
         slots[i], sizes[i] = given.slots, given.sizes
     # No column grows by more: four bytes of a number are preceded by four that tell its length.
@@ -148,76 +137,6 @@ def differs_from(spelled: Spelled, rows: WireRows, field: int) -> Flags:
     out = np.ones(len(rows), np.bool_)
     _differ(spelled.text, spelled.ends, rows.data, rows.place[:, field], rows.length[:, field], out)
     return out | ~spelled.done
-
-
-@kernel
-def _write_number(value: int, out: Bytes, at: int) -> int:
-    if value < 0:
-        out[at] = 45
-        at += 1
-        value = -value
-    digits = 1
-    rest = value
-    while rest >= 10:
-        rest //= 10
-        digits += 1
-    for i in range(digits - 1, -1, -1):
-        out[at + i] = 48 + value % 10
-        value //= 10
-    return at + digits
-
-
-@kernel
-def _spell_floats(
-    values: npt.NDArray[np.float64], known: Flags, slots: npt.NDArray[np.uint8], sizes: Integers
-) -> None:
-    """Spell the floats whose shortest decimal has at most 15 digits; 0 is the size of the others.
-
-    Two decimals of 15 digits are never the same float, so that one that gives the float back is the shortest.
-    """
-    for i in range(values.shape[0]):
-        out, value = slots[i], values[i]
-        if not known[i]:
-            out[0], out[1], out[2], out[3] = 110, 117, 108, 108
-            sizes[i] = 4
-            continue
-        size = abs(value)
-        if not (1e-4 <= size < 1e15):
-            if size == 0.0:
-                to = 0
-                if np.float64(value).view(np.int64) < 0:
-                    out[0] = 45
-                    to = 1
-                out[to], out[to + 1], out[to + 2] = 48, 46, 48
-                sizes[i] = to + 3
-            continue
-        places = 0
-        while places < 18 and size * _POWERS[places + 1] < 1e15:
-            places += 1
-        scaled = np.rint(size * _POWERS[places])
-        if scaled >= 1e15 or scaled / _POWERS[places] != size:
-            continue
-        digits = int(scaled)
-        while places > 1 and digits % 10 == 0:
-            digits //= 10
-            places -= 1
-        if places == 0:
-            digits *= 10
-            places = 1
-        to = 0
-        if value < 0.0:
-            out[0] = 45
-            to = 1
-        unit = 1
-        for _ in range(places):
-            unit *= 10
-        to = _write_number(digits // unit, out, to)
-        out[to] = 46
-        rest = digits % unit
-        for j in range(places, 0, -1):
-            out[to + j] = 48 + rest % 10
-            rest //= 10
-        sizes[i] = to + 1 + places
 
 
 @kernel
@@ -255,7 +174,7 @@ def _write_list(data: Bytes, at: int, size: int, out: Bytes, to: int) -> int:
             out[to] = 44
             to += 1
         first = False
-        to = _write_number(value, out, to)
+        to = write_number(value, out, to)
         at += each
     if at != end:
         return -1
@@ -289,7 +208,7 @@ def _spell(
                     to += 1
                 continue
             if kind == 8:
-                to = _write_number(numbers[f, i], out, to)
+                to = write_number(numbers[f, i], out, to)
                 continue
             if kind == 9:
                 for j in range(sizes[f, i]):
@@ -326,7 +245,7 @@ def _spell(
                 if value < -(1 << 62):
                     good = False
                     break
-                to = _write_number(value, out, to)
+                to = write_number(value, out, to)
             elif kind in (4, 5):
                 to = _write_list(data, at, size, out, to)
                 if to < 0:

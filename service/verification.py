@@ -69,6 +69,7 @@ class Overview:
 
 async def overview(store: Store, connection: Connection) -> Overview:
     """Look at what is cheap to see, in the caller's transaction."""
+    await connection.execute(query("no_time_limits"))  # it holds no lock, and may wait for other processes
     found = Found()
     specs = read_specs(await store.raw_specs(connection), found)
     sums = [(spec, *await store.sums.read(connection, spec)) for spec in _encodings(specs)]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
+from ..bandit.events import EVENT_KINDS
 from ..bandit.log import ABANDONMENT, EXPIRY, REPORT, REPRICING, RETRACTION
 from ..errors import ArmUnknown
 from ..jit import kernel
@@ -83,6 +85,7 @@ DECISION = {
 
 NOTHING = -1
 """Where a row takes or adds nothing."""
+_ROWS_A_CUT = 64  # a part takes some statements of its own
 
 
 class LogColumns:
@@ -108,6 +111,17 @@ class LogColumns:
     def follows(self, seq: int) -> bool:
         """Tell whether these are the rows behind number ``seq``, without a gap."""
         return bool((self.seqs == np.arange(seq + 1, seq + 1 + len(self))).all())
+
+    def between_events(self) -> list[LogColumns]:
+        """The page in parts that are all events, or without one; in one part where they are many."""
+        events = np.zeros(len(self), np.bool_)
+        for kind in EVENT_KINDS:
+            events |= equal(self.rows, "kind", kind)
+        cuts = np.flatnonzero(np.diff(events)) + 1
+        if len(cuts) == 0 or len(cuts) > 2 + len(self) // _ROWS_A_CUT:
+            return [self]
+        bounds = [0, *cuts.tolist(), len(self)]
+        return [LogColumns(self.rows.part(slice(a, b))) for a, b in itertools.pairwise(bounds)]
 
     @cached_property
     def epochs(self) -> Integers:
@@ -155,9 +169,9 @@ class LogColumns:
         """For each row, the row of a walk's sums that its arm belongs to; −1 for none."""
         names = TextTable()
         number = names.number(*self.rows.field("arm_id"))
-        at = np.zeros(len(names), np.int64)
+        at = np.zeros(len(names) + 1, np.int64)  # the last one is for rows of no arm
         at[number[::-1]] = np.arange(len(self))[::-1]
-        told = [_unit(walk, self.rows.value(i, "arm_id")) for i in at.tolist()]
+        told = [_unit(walk, self.rows.value(i, "arm_id")) for i in at[:-1].tolist()]
         return np.array([*told, -1], np.int64)[number]
 
 
@@ -174,7 +188,9 @@ class DecisionColumns:
         return len(self.rows)
 
     def part(self, rows: Integers) -> DecisionColumns:
-        """Some of them."""
+        """Some of them, in their order."""
+        if len(rows) == len(self):
+            return self
         return DecisionColumns(self.rows.part(rows))
 
     @cached_property

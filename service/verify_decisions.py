@@ -6,7 +6,6 @@ does not, ``Walk`` says what is wrong, if anything is.
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from ..bandit.choice import TOTAL, Keyed
 from ..bandit.decision import ARM_STAGE, IMPORTED
 from ..bandit.kernels.choice import draw
 from ..bandit.learner import COHORT_STAGE
-from ..bandit.many import ManyChooser
+from ..bandit.many import ManyChooser, Run
 from ..canonical import canonical_json, quoted
 from ..errors import NyxError
 from ..features import ONE
@@ -48,6 +47,7 @@ class Prepared:
     """All that can be told of some decisions of one spec without the sums.
 
     ``rows`` : their places among the stored ones; row i of each other array is of decision ``rows[i]``.
+    ``kinds`` : a number for each set of allowed arms.
     """
 
     rows: Integers
@@ -56,6 +56,7 @@ class Prepared:
     units: Integers
     phi: npt.NDArray[np.float64]
     allowed: list[tuple[int, ...] | None]
+    kinds: Integers
     only: Flags
     pmf: Integers
     mass: Integers
@@ -113,32 +114,66 @@ class DecisionsAgain:
             rows, states = made.rows, made.states
         if len(rows) == 0:
             return 0, []
-        sums, chooser = self._walk.learner.sums, self._chooser
         usable = made is not None and plain(self._walk)
-        epochs = np.array(sums.epochs, np.int64)  # no row that begins one stands in a page that is folded so
+        epochs = np.array(self._walk.learner.sums.epochs, np.int64)  # a page that is folded so begins none
         told: list[tuple[int, str | None]] = []
-        bounds = [0, *(np.flatnonzero(np.diff(states)) + 1).tolist(), len(rows)]
-        for begin, end in itertools.pairwise(bounds):
-            state = int(states[begin])
-            if fold is not None:
-                fold.to(state)
-            left: Sequence[int] = range(begin, end)
-            if usable and made is not None and chooser is not None and state == sums.seq:
-                left = self._differing(chooser, made, epochs, begin, end)
+        bounds = np.concatenate([[0], np.flatnonzero(np.diff(states)) + 1, [len(rows)]])
+        group = 0
+        while group + 1 < len(bounds):
+            begin, count = int(bounds[group]), 1
+            left: Sequence[int] | None = None
+            if usable and made is not None and fold is not None:
+                left, count = self._differing_ahead(fold, made, epochs, bounds[group:])
+            end = int(bounds[group + count])
+            if left is None:
+                if fold is not None:
+                    fold.to(int(states[begin]))
+                left = range(begin, end)
+                if usable and made is not None and states[begin] == self._walk.learner.sums.seq:
+                    left = self._differing(made, epochs, begin, end)
             for i in left:
+                if fold is not None:
+                    fold.to(int(states[i]))
                 self._take_turn(by_columns=False)
                 place = int(rows[i])
                 told.append((place, self._walk.problem(decisions.rows.row(place))))
+            if fold is not None:
+                fold.to(int(states[end - 1]))
+            group += count
         return len(rows) - len(told), told
 
-    def _differing(
-        self, chooser: ManyChooser, made: Prepared, epochs: Integers, begin: int, end: int
-    ) -> Sequence[int]:
-        """Which of the decisions, that all know the present sums, are not what these give."""
+    def _differing_ahead(
+        self, fold: PageFold, made: Prepared, epochs: Integers, bounds: Integers
+    ) -> tuple[Sequence[int] | None, int]:
+        """Which of the next groups of decisions are not what the sums behind their rows give, and how many
+        groups were looked at; None where these sums cannot be told ahead.
+        """
+        chooser = self._chooser
+        readings = None
+        if chooser is not None and chooser.reads_only_sums:
+            readings = fold.ahead(made.states[bounds[:-1]])
+        if chooser is None or readings is None:
+            return None, 1
+        count = len(readings.begins) - 1
+        begin, end = int(bounds[0]), int(bounds[count])
         chosen = np.flatnonzero(made.good[begin:end] & ~made.holdout[begin:end]) + begin
         if len(chosen):
             self._take_turn(by_columns=True)
-            chooser.masses(chosen, made.phi, made.allowed, made.mass, made.held)
+            mass = np.zeros((len(chosen), made.mass.shape[1]), np.int64)
+            chooser.masses_at(readings, _runs(chosen, bounds, made), made.phi[chosen], mass)
+            made.mass[chosen] = mass
+        return self._disagreeing(made, epochs, begin, end), count
+
+    def _differing(self, made: Prepared, epochs: Integers, begin: int, end: int) -> Sequence[int]:
+        """Which of the decisions, that all know the present sums, are not what these give."""
+        chosen = np.flatnonzero(made.good[begin:end] & ~made.holdout[begin:end]) + begin
+        if len(chosen) and self._chooser is not None:
+            self._take_turn(by_columns=True)
+            self._chooser.masses(chosen, made.phi, made.allowed, made.mass, made.held)
+        return self._disagreeing(made, epochs, begin, end)
+
+    def _disagreeing(self, made: Prepared, epochs: Integers, begin: int, end: int) -> Sequence[int]:
+        """Which of the decisions are not what their masses give."""
         differing = _agree(
             begin,
             end,
@@ -181,7 +216,7 @@ class DecisionsAgain:
         phi, whole = rows.arrays("phi", everything, walk.learner.sums.dimension)
         pmf, full = rows.arrays("pmf", everything, len(spec.arms.units))
         time, timed = rows.floats("decided_at")
-        allowed, proper = self._allowed(rows)
+        allowed, kinds, proper = self._allowed(rows)
         texts = [decisions.chances, float_texts(time, timed)]
         spelled = spell(self._recipe, rows, [np.maximum(units, 0)], texts)
         held_out, staged = self._cohort(rows)
@@ -214,6 +249,7 @@ class DecisionsAgain:
             units,
             phi.astype(np.float64) * (1.0 / ONE),
             allowed,
+            kinds,
             np.array([arms == 1 if a is None else len(a) == 1 for a in allowed], np.bool_),
             pmf,
             np.zeros_like(pmf),
@@ -251,10 +287,11 @@ class DecisionsAgain:
         staged = np.where(held, equal(rows, "stages", texts[1]), equal(rows, "stages", texts[0]))
         return held, staged
 
-    def _allowed(self, rows: WireRows) -> tuple[list[tuple[int, ...] | None], Flags]:
-        """The eligible arms, and which of these are in order."""
+    def _allowed(self, rows: WireRows) -> tuple[list[tuple[int, ...] | None], Integers, Flags]:
+        """The eligible arms, a number for each set of them, and which are in order."""
         found: list[tuple[int, ...] | None] = [None] * len(rows)
-        proper = np.ones(len(rows), np.bool_)
+        kinds, proper = np.full(len(rows), -1, np.int64), np.ones(len(rows), np.bool_)
+        places: dict[tuple[int, ...] | None, int] = {}
         if len(self._eligible) > _MEMO:
             self._eligible.clear()
         known, f = self._eligible, rows.at("eligible")
@@ -268,7 +305,8 @@ class DecisionsAgain:
                 known[key] = tuple(given) if whole and 0 <= given[0] <= given[-1] < most else None
             found[i] = known[key]
             proper[i] = found[i] is not None
-        return found, proper
+            kinds[i] = places.setdefault(found[i], len(places))
+        return found, kinds, proper
 
     def _encoded(self, rows: WireRows, dimension: int) -> Integers:
         """φ of each context; −1 in all columns where a context is none of the schema."""
@@ -292,6 +330,16 @@ class DecisionsAgain:
         except (NyxError, TypeError, ValueError, AttributeError):
             return None
         return phi if context == given else None
+
+
+def _runs(chosen: Integers, bounds: Integers, made: Prepared) -> list[Run]:
+    """Neighbours among the decisions ``chosen`` that are of one group and have the same eligible arms."""
+    steps, kinds = np.searchsorted(bounds, chosen, "right") - 1, made.kinds[chosen]
+    changes = np.flatnonzero((np.diff(steps) != 0) | (np.diff(kinds) != 0)) + 1
+    begins = np.concatenate([[0], changes])
+    ends = [*changes.tolist(), len(chosen)]
+    eligible = [made.allowed[i] for i in chosen[begins].tolist()]
+    return list(map(Run, steps[begins].tolist(), begins.tolist(), ends, eligible))
 
 
 def _recipe(bandit: str, spec_hash: str) -> Recipe:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ..bandit.kernels.statistics import accumulate
+from ..bandit.kernels.statistics import accumulate, read
+from ..bandit.many import Readings
 from ..bandit.sums import BlockKey, SumRows
 from ..jit import kernel
 from ..persistence.wire import Integers
@@ -15,6 +16,8 @@ from .verify_columns import LogColumns
 __all__ = ["PageFold", "plain"]
 
 _MOST_ROWS = 1 << 30  # far below what the sums of an arm can hold
+_MOST_NUMBERS = 1 << 20
+"""Numbers of the sums that are read ahead: 8 MB."""
 
 
 def plain(walk: Walk) -> bool:
@@ -61,6 +64,36 @@ class PageFold:
                 self._blocks[i] = sums.blocks[key]
             sums.blocks[key] = self._blocks[i]  # seen by policies that forget, while the page is walked
         self._walk.fold.took_in(self._keys)
+
+    def ahead(self, states: Integers) -> Readings | None:
+        """What the sums will read behind the rows ``states``, ascending, or behind the first few of them;
+        None where the first one is not behind this row on this page. Nothing is folded.
+        """
+        sums, at = self._sums, self._at
+        ends = states - self._first + 1
+        furthest = min(self._size, at + max(1, _MOST_NUMBERS // sums.width))
+        count = max(1, int(np.searchsorted(ends, furthest, "right")))
+        if not at <= ends[0] <= ends[count - 1] <= self._size:
+            return None
+        most = min(int(ends[count - 1]) - at, count * sums.arms)
+        begins, arms = np.zeros(count + 1, np.int64), np.zeros(most, np.int64)
+        out = np.zeros((most, sums.width))
+        rows = self._rows
+        _ahead(
+            at,
+            ends[:count],
+            self._moves & self._current,
+            rows.arms,
+            rows.phi,
+            rows.taken,
+            rows.units,
+            sums.totals.copy(),
+            np.zeros(sums.width, np.int64),
+            begins,
+            arms,
+            out,
+        )
+        return Readings(begins, arms, out)
 
     def to(self, seq: int) -> None:
         """Fold the rows up to number ``seq``, or to the page's end."""
@@ -118,3 +151,41 @@ def _fold(
             accumulate(blocks[owner[i]], total, phi[i], taken[i], -1)
         if units[i] >= 0:
             accumulate(blocks[owner[i]], total, phi[i], units[i], 1)
+
+
+@kernel
+def _ahead(
+    begin: int,
+    ends: Integers,
+    moves: npt.NDArray[np.bool_],
+    arms: Integers,
+    phi: Integers,
+    taken: Integers,
+    units: Integers,
+    totals: Integers,
+    nowhere: Integers,
+    begins: Integers,
+    changed: Integers,
+    out: npt.NDArray[np.float64],
+) -> None:
+    """Fold into ``totals``, and write down which arms' changed up to each end, and what they read there."""
+    touched = np.zeros(totals.shape[0], np.bool_)
+    count = 0
+    for g in range(ends.shape[0]):
+        for i in range(begin, ends[g]):
+            if not moves[i]:
+                continue
+            arm = arms[i]
+            touched[arm] = True
+            if taken[i] >= 0:
+                accumulate(nowhere, totals[arm], phi[i], taken[i], -1)
+            if units[i] >= 0:
+                accumulate(nowhere, totals[arm], phi[i], units[i], 1)
+        begin = ends[g]
+        for arm in range(totals.shape[0]):
+            if touched[arm]:
+                touched[arm] = False
+                changed[count] = arm
+                read(totals[arm], out[count])
+                count += 1
+        begins[g + 1] = count

@@ -2,8 +2,9 @@
 
 A page whose rows can all be folded by a compiled loop is checked so: each decision and each row is compared
 with what it should be, and the few that are not the usual ones go, with the learner at the same row, to the
-walk that looks at them one by one and says what is wrong. A page with rows of other kinds (a new epoch, a
-guardrail, φ of another encoding) is walked row by row as a whole; what lies behind a gap too.
+walk that looks at them one by one and says what is wrong. A page is cut where an event stands (a new epoch,
+an alarm, a guardrail), which is walked row by row; so is a page of another encoding, or under a guardrail,
+as a whole, and all that lies behind a gap.
 """
 
 from __future__ import annotations
@@ -122,9 +123,11 @@ class _SectionWalk:
                     return at, lowest  # what is missing is said there
                 if end < section.last:
                     ahead = asyncio.create_task(self._read(end + 1, self._page_end(end + 1), end))
-                for page in read.pieces:
-                    await self._check(page, lowest, read.decisions)
-                    lowest = page.last
+                for piece in read.pieces:
+                    pages = piece.between_events()
+                    for page in pages:
+                        await self._check(page, lowest, read.decisions if len(pages) == 1 else None)
+                        lowest = page.last
                 at = end + 1
                 if at > section.last:
                     return at, lowest
@@ -161,12 +164,14 @@ class _SectionWalk:
 
     async def _fold(self, first: int, last: int) -> bool:
         """Fold rows of earlier sections, which check them; false where a row is missing."""
-        pieces = [LogColumns(rows) for rows in await self._copied("wire_fold", FOLDED, first, last)]
+        # Monitors see whole rows.
+        kind = ("wire_rows", LOG) if self._walking.watching else ("wire_fold", FOLDED)
+        pieces = [LogColumns(rows) for rows in await self._copied(*kind, first, last)]
         if not _follow(pieces, first, last):
             return False
-        for page in pieces:
+        for page in [part for piece in pieces for part in piece.between_events()]:
             self._seen.add(page.rows)
-            folds = self._opened(page)
+            folds = await asyncio.to_thread(self._opened, page)
             if folds is None:
                 self._give_way()
                 arguments = (self._bandit, page.first, page.last, self._several)
@@ -251,6 +256,10 @@ class _SectionWalk:
         folds = {key: PageFold(walk, page) for key, walk in self._walking.walks.items()}
         if not all(fold.fits for fold in folds.values()):
             return None
+        if self._walking.watching:
+            self._walking.watch(page.rows.fetched())
+            if not self._walking.foldable(page.first):
+                return None
         for fold in folds.values():
             fold.open()
         return folds

@@ -85,7 +85,7 @@ def play_index(
     pmf = np.empty(k)
     units = np.empty(k, np.int64)
     eligible = np.ones(k, np.bool_)
-    work = np.empty(40, np.uint64)
+    work = np.empty(24, np.uint64)
     segment = 0
     for t in range(arms.shape[0]):
         while segment + 1 < starts.shape[0] and starts[segment + 1] <= t:
@@ -151,7 +151,7 @@ def play_pmf(
     pmf = np.empty(k)
     units = np.empty(k, np.int64)
     eligible = np.ones(k, np.bool_)
-    work = np.empty(40, np.uint64)
+    work = np.empty(24, np.uint64)
     a_post = np.full(k, first)
     b_post = np.full(k, second)
     segment = 0

@@ -124,7 +124,7 @@ def play_linucb(
     numbers = np.empty(d)
     units = np.empty(k, np.int64)
     eligible = np.ones(k, np.bool_)
-    work = np.empty(40, np.uint64)
+    work = np.empty(24, np.uint64)
     for a in range(k):
         refresh_arm(a, reading, ridge, 0.0, lower, theta, logdet, square)
         if risk > 0.0:

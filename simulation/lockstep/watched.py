@@ -118,7 +118,7 @@ def play_watched(
     index, pmf = np.empty(k), np.empty(k)
     a_post, b_post = np.empty(k), np.empty(k)
     units, eligible = np.empty(k, np.int64), np.ones(k, np.bool_)
-    draws = np.empty(40, np.uint64)
+    draws = np.empty(24, np.uint64)
     window, counts, totals = np.zeros((k, MOST)), np.zeros(k, np.int64), np.zeros(k)
     ones, owners = np.ones((MOST, 1)), np.zeros(MOST, np.int64)
     small, line, ridge, work = np.zeros((1, 1)), np.zeros(1), np.full(1, LEVEL_RIDGE), np.zeros((4, 1))

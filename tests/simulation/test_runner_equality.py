@@ -81,7 +81,7 @@ def test_a_tally_is_the_trajectory_at_the_checkpoints(world: str) -> None:
 
 @pytest.mark.parametrize("seed", [0, 7, 2**64 - 1])
 def test_the_keyed_uniform_is_the_learners(seed: int) -> None:
-    base, work = lockstep.keyed.keyed_base(seed), np.empty(40, np.uint64)
+    base, work = lockstep.keyed.keyed_base(seed), np.empty(24, np.uint64)
     head = lockstep.keyed.message_head(BANDIT_NAME)
     keyed = Keyed(seed, BANDIT_NAME)
     for replication, number in ((0, 0), (9, 10), (10, 9), (99, 100_000_000), (9_999_999, 1)):
