@@ -21,6 +21,22 @@ from nyx_learning.persistence.migrations import migrate
 from .safeguards import logging_as_it_was
 
 _NUMBER = itertools.count(1)
+_BEGIN = (
+    "bandit/test_golden_decisions.py",
+    "persistence/test_embedded_lifetime.py",
+    "simulation/test_runner_equality.py",
+    "persistence/test_embedded_folder.py",
+    "simulation/test_watched.py",
+    "persistence/test_migrations.py",
+)
+"""Files that compile most kernels, beside such as need none: else two workers compile the same at once."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let those files begin; all others keep their order."""
+    here = Path(__file__).parent
+    rank = {here / name: number for number, name in enumerate(_BEGIN)}
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))
 
 
 @pytest.fixture(autouse=True)
