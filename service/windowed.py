@@ -18,8 +18,13 @@ _PAGE = 500
 class RowLearner(Protocol):
     """What learns from rows: those behind ``first`` and up to ``seq`` are known."""
 
-    first: int
-    seq: int
+    @property
+    def first(self) -> int:
+        """Number of the row behind which they begin."""
+
+    @property
+    def seq(self) -> int:
+        """Number of the last one."""
 
     def absorb(self, row: LogRow, context: Mapping[str, Any] | None = None) -> None:
         """Take the next row in."""
