@@ -1,4 +1,8 @@
-"""The application: routes, limits and problems around the open bandits."""
+"""The application: routes, limits and problems around the open bandits.
+
+What every request passes stands before the framework, not within: the two most frequent requests never
+reach it, whose own layers would cost them as much as all the rest.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -36,7 +40,7 @@ from .limits import BodyLimit, LocalHost, RateLimit
 from .metrics import Metrics
 from .options import ServeOptions
 from .pauses import Pauses
-from .problems import add_handlers
+from .problems import add_handlers, unexpected
 from .standings import Standings
 from .state import state_of
 from .windows import Windows
@@ -70,7 +74,7 @@ def create_app(options: ServeOptions | None = None, *, pauses: Pauses | None = N
             found=f"host {options.host}, and no key in {keys.path}",
             fix="create one: nyx-learning key create --role admin --name NAME",
         )
-    app = FastAPI(
+    app = _Application(
         title="NYX Learning",
         version=__version__,
         description=_ABOUT,
@@ -101,14 +105,32 @@ def create_app(options: ServeOptions | None = None, *, pauses: Pauses | None = N
     for router in ROUTERS:
         app.include_router(router)
     add_handlers(app)
-    app.add_middleware(Direct)  # the last that a request passes
+    front: ASGIApp = Direct(app.framework)  # the last that a request passes
     if options.rate > 0.0:
-        app.add_middleware(RateLimit, rate=options.rate, burst=options.burst)
-    app.add_middleware(BodyLimit, limit=options.body_bytes)
+        front = RateLimit(front, rate=options.rate, burst=options.burst)
+    front = BodyLimit(front, limit=options.body_bytes)
     if not guarded:
-        app.add_middleware(LocalHost)
-    app.add_middleware(_Timed, metrics=app.state.metrics, pauses=pauses)
+        front = LocalHost(front)
+    app.front = _Timed(front, app.state.metrics, pauses)
     return app
+
+
+class _Application(FastAPI):
+    """The framework, behind what stands before it."""
+
+    front: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request; all else, such as start and end, is the framework's."""
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        scope["app"] = self
+        await self.front(scope, receive, send)
+
+    async def framework(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What the framework alone would answer."""
+        await super().__call__(scope, receive, send)
 
 
 def _lifespan(
@@ -134,20 +156,17 @@ def _lifespan(
 
 
 class _Timed:
-    """Measures every request, by the route that took it: paths have ids in them."""
+    """Measures every request, by the route that took it: paths have ids in them. And answers mistakes."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, pauses: Pauses | None) -> None:
         self._app, self._metrics, self._pauses = app, metrics, pauses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         begin = clock.perf_counter()
         if self._pauses is not None:
             self._pauses.asked(clock.monotonic())
-        status = 500
+        status = 0
 
         async def noting(message: Message) -> None:
             nonlocal status
@@ -161,7 +180,11 @@ class _Timed:
                     await self._app(scope, receive, noting)
             else:
                 await self._app(scope, receive, noting)
+        except Exception as error:
+            if not status:  # the framework answers its own
+                await (await unexpected(Request(scope), error))(scope, receive, noting)
+            raise  # the server logs it
         finally:
             route = getattr(scope.get("route"), "path", "none")
             method = scope["method"] if route != "none" else "any"
-            self._metrics.answered(route, method, status, clock.perf_counter() - begin)
+            self._metrics.answered(route, method, status or 500, clock.perf_counter() - begin)

@@ -34,7 +34,7 @@ class Direct:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass the request on."""
-        if scope["type"] == "http" and scope["method"] == "POST":
+        if scope["method"] == "POST":
             path: str = scope["path"]
             name = _between(path, _DECIDE)
             decision_id = _between(path, _REPORT) if name is None else None

@@ -25,10 +25,7 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 413."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        announced = Headers(scope=scope).get("content-length", "0")
+        announced = _header(scope, b"content-length") or "0"
         if not announced.isdigit() or int(announced) > self._limit:
             await self._refuse(scope, receive, send)
             return
@@ -81,7 +78,7 @@ class RateLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 429."""
-        if scope["type"] != "http" or self._take(_caller(scope), clock.monotonic()):
+        if self._take(_caller(scope), clock.monotonic()):
             await self._app(scope, receive, send)
             return
         answer = problem(
@@ -117,14 +114,13 @@ class LocalHost:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 400 or 403."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        headers = Headers(scope=scope)
-        host = headers.get("host", "")
+        host = _header(scope, b"host")
         name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
         if name in {"localhost", "127.0.0.1", "[::1]"}:
-            if scope["method"] in _HARMLESS or not is_foreign(headers):
+            headers = None
+            if scope["method"] not in _HARMLESS and _header(scope, b"origin"):
+                headers = Headers(scope=scope)
+            if headers is None or not is_foreign(headers):
                 await self._app(scope, receive, send)
             else:
                 await self._foreign(headers, scope, receive, send)
@@ -164,8 +160,16 @@ def is_foreign(headers: Headers) -> bool:
         return True
 
 
+def _header(scope: Scope, name: bytes) -> str:
+    """The first header of a name in small letters, as the server gives all of them; empty for none."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return str(value, "latin-1")
+    return ""
+
+
 def _caller(scope: Scope) -> str:
-    presented = Headers(scope=scope).get("authorization", "")
+    presented = _header(scope, b"authorization")
     # Only the public half of the key: the secret stays nowhere in memory.
     _, _, key = presented.partition("nyx_")
     number = key.partition("_")[0][:16]

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from ...errors import NyxError, shown
 
-__all__ = ["PROBLEMS", "Refused", "add_handlers", "problem", "problem_of", "status_of"]
+__all__ = ["PROBLEMS", "Refused", "add_handlers", "problem", "problem_of", "status_of", "unexpected"]
 
 _LOG = logging.getLogger("nyx_learning")
 _MEDIA = "application/problem+json"
@@ -115,7 +115,7 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Refused, _refusal)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(Exception, _unexpected)
+    app.add_exception_handler(Exception, unexpected)
 
 
 async def problem_of(request: Request, error: NyxError | Refused | RequestValidationError) -> Response:
@@ -187,7 +187,8 @@ async def _http_error(_request: Request, error: Exception) -> Response:
     return answer
 
 
-async def _unexpected(request: Request, error: Exception) -> Response:
+async def unexpected(request: Request, error: Exception) -> Response:
+    """What a mistake of the server is answered with; it is logged."""
     _LOG.error("a request to %s failed", request.scope.get("path"), exc_info=error)
     return problem(
         500,

@@ -5,22 +5,16 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
-from fastapi import FastAPI
+import pytest
 
 from nyx_learning import BanditSpec
-from nyx_learning.service.http.direct import Direct
+from nyx_learning.service.http import app as application
+from nyx_learning.service.http.bandits import Bandits
 from nyx_learning.service.http.pauses import Pauses
 
 from .conftest import Serve
 
 PATH = "/v1/bandits/orchestration"
-
-
-def _without_short_way(app: FastAPI) -> FastAPI:
-    short: Any = Direct
-    app.user_middleware = [each for each in app.user_middleware if each.cls is not short]
-    app.middleware_stack = app.build_middleware_stack()
-    return app
 
 
 def _said(document: dict[str, Any]) -> dict[str, Any]:
@@ -31,12 +25,16 @@ def _said(document: dict[str, Any]) -> dict[str, Any]:
 
 
 async def test_both_ways_answer_the_same(
-    serve: Serve, applications: Any, spec: BanditSpec, contexts: Callable[[int], dict[str, Any]]
+    serve: Serve,
+    applications: Any,
+    spec: BanditSpec,
+    contexts: Callable[[int], dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     short = await serve()
     (await short.post("/v1/bandits", json=spec.to_dict())).raise_for_status()
-    routed = _without_short_way(await applications())
-    transport = httpx.ASGITransport(routed, raise_app_exceptions=False)
+    monkeypatch.setattr(application, "Direct", lambda framework: framework)
+    transport = httpx.ASGITransport(await applications(), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as long:
         good = {"context": contexts(0), "decision_id": "a"}
         requests: tuple[tuple[str, Any, dict[str, str]], ...] = (
@@ -66,6 +64,41 @@ async def test_both_ways_answer_the_same(
         for client in (short, long):
             text = (await client.get("/metrics")).text
             assert f'nyx_request_seconds_count{{method="POST",{route}}} 1.0' in text
+
+
+@pytest.mark.parametrize("path", [f"{PATH}/decisions", f"{PATH}/beliefs"])
+async def test_a_mistake_of_the_server_is_a_problem_on_either_way_and_logged(
+    client: httpx.AsyncClient, path: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(*_: Any) -> Any:
+        raise ZeroDivisionError("<secret>")
+
+    monkeypatch.setattr(Bandits, "get", broken)
+    answer = await client.post(path, json={"context": {}})
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal")
+    assert "secret" not in answer.text
+    assert len([record for record in caplog.records if record.exc_info]) == 1
+    assert 'status="500"} 1.0' in (await client.get("/metrics")).text
+
+
+async def test_a_caller_that_goes_amid_its_body_is_no_mistake(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    app: Any = client._transport.app  # type: ignore[attr-defined]
+    messages = iter(({"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}))
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return next(messages)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"host", b"localhost"), (b"content-type", b"application/json"), (b"content-length", b"9")]
+    path = {"path": f"{PATH}/decisions", "query_string": b"", "headers": headers}
+    await app({"type": "http", "method": "POST", **path}, receive, send)
+    assert sent == []
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 async def test_full_collections_wait_for_a_quiet_moment_but_not_for_ever() -> None:

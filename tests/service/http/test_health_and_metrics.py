@@ -5,12 +5,16 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
+import pytest
 
 from nyx_learning import BanditSpec
+from nyx_learning.bandit.choice import TOTAL
 from nyx_learning.persistence.queries import query
+from nyx_learning.service.http.metrics import Metrics
 
 from .conftest import Serve
 
@@ -38,6 +42,18 @@ async def test_metrics_count_decisions_rewards_and_duplicates(client: httpx.Asyn
     assert _value(text, "nyx_learning") == 1
     assert 'route="/v1/decisions/{decision_id:path}/outcome"' in text
     assert "1.5" not in re.sub(r" [0-9.e+-]+$|le=\"[^\"]*\"", "", text, flags=re.MULTILINE)
+
+
+def test_the_entropy_of_a_pmf_is_told_over_that_of_a_uniform_one() -> None:
+    metrics = Metrics(shared=False)
+    halves = (TOTAL // 2, TOTAL // 2, 0, 0)  # log 2 over log 4
+    for pmf in (halves, (TOTAL // 4,) * 4, (TOTAL, 0, 0, 0)):
+        decided: Any = SimpleNamespace(bandit="b", strategy="s", mode="normal", pmf=pmf)
+        metrics.decided(decided)
+    text = metrics.text({}).decode()
+    assert _value(text, "nyx_decision_entropy_ratio_sum") == pytest.approx(1.5)
+    assert _value(text, "nyx_decision_entropy_ratio_count") == 3.0
+    assert re.search(r'ratio_bucket\{bandit="b",le="0.7"\} 2.0', text)
 
 
 async def test_another_server_goes_over_to_a_changed_spec_by_itself(serve: Serve, spec: BanditSpec) -> None:
