@@ -18,18 +18,24 @@ from celery.exceptions import Ignore, SoftTimeLimitExceeded
 
 from nyx_learning.service.integrations import BlockingEngine
 from nyx_learning.service.integrations.celery import LearnedTask
+from nyx_learning.service.learners import BlockingLearner
 
 
 @pytest.fixture
 def app(blocking: BlockingEngine) -> Celery:
+    return learning_app(blocking)
+
+
+def learning_app(learner: BlockingLearner[Any, Any]) -> Celery:
+    """An application with one task, which learns by this learner."""
     made = Celery("tests", broker="memory://", backend="cache+memory://", set_as_current=False)
     made.conf.update(task_always_eager=True, worker_hijack_root_logger=False)
 
     class Workflow(LearnedTask):
         abstract = True
 
-        def learner(self) -> BlockingEngine:
-            return blocking
+        def learner(self) -> BlockingLearner[Any, Any]:
+            return learner
 
         def context(self, task: str, *_: Any) -> Mapping[str, Any]:
             return {"task": task}
