@@ -160,8 +160,8 @@ def test_the_version_is_pinned_and_the_same_in_every_process() -> None:
     schema = ContextSchema(task=Categorical(["research", "coding"]), size=Numeric(1, 1000, log=True))
     assert schema.version == PINNED
     code = (
-        "from nyx_learning import *; print(ContextSchema(task=Categorical(['research', 'coding']),"
-        " size=Numeric(1, 1000, log=True)).version)"
+        "from nyx_learning import Categorical, ContextSchema, Numeric; print(ContextSchema(task="
+        "Categorical(['research', 'coding']), size=Numeric(1, 1000, log=True)).version)"
     )
     for seed in ("0", "1", "random"):
         environment = {**os.environ, "PYTHONHASHSEED": seed}

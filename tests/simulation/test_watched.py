@@ -125,7 +125,7 @@ def test_a_watched_contender_cannot_be_sampled() -> None:
 
 
 def _simulated(capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, Any]:
-    assert main(["simulate", "--json", "--replications", "4", "--seed", "2", *options]) == 0
+    assert main(["simulate", "--json", "--replications", "2", "--seed", "2", *options]) == 0
     found: dict[str, Any] = json.loads(capsys.readouterr().out)
     return found
 
