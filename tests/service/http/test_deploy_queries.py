@@ -24,9 +24,10 @@ NAMED = re.compile(r"\{\{\s*\$labels\.(\w+)\s*\}\}")
 def series() -> dict[str, frozenset[str]]:
     """The labels of every series that the server's metrics can have, by the name that is asked for."""
     found = {}
-    for collector in Metrics(shared=False)._registry._collector_to_names:
+    collectors: list[Any] = list(Metrics(shared=False)._registry._collector_to_names)
+    for collector in collectors:
         (family,) = collector.describe()
-        labels = frozenset(collector._labelnames)  # type: ignore[attr-defined]
+        labels = frozenset(collector._labelnames)
         if family.type == "counter":
             found[f"{family.name}_total"] = labels
         elif family.type == "histogram":
