@@ -84,6 +84,12 @@ NOT_TRIED = {
 }
 
 
+@pytest.fixture
+def database_dsn(empty_dsn: str) -> str:
+    """Without the schema, which is made when the database is there."""
+    return empty_dsn
+
+
 def test_every_call_is_tried() -> None:
     calls = {
         name
