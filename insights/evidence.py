@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,8 @@ __all__ = [
 ]
 
 Floats = npt.NDArray[np.float64]
+
+_TABLE = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +174,18 @@ def _hypergeometric(first: int, last: int, marked: int, drawn: int, total: int) 
 
 
 def _log_choose(n: float, k: Floats) -> Floats:
-    found: Floats = gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0)
+    """Of whole numbers."""
+    if n >= _TABLE:
+        found: Floats = gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0)
+        return found
+    table, place = _log_factorials(), k.astype(np.int64)
+    chosen: Floats = table[int(n)] - table[place] - table[int(n) - place]
+    return chosen
+
+
+@cache
+def _log_factorials() -> Floats:
+    found: Floats = gammaln(np.arange(_TABLE) + 1.0)
     return found
 
 

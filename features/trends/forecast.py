@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy.stats import t as student
 
 from ...errors import InputInvalid, shown
-from .local_trend import State, ahead, filtered, mixed
+from .local_trend import State, ahead, filtered, mixed, stacked
 from .series import Series
 
 __all__ = ["FEWEST", "Forecast", "check_question", "forecast"]
@@ -123,10 +123,12 @@ def _reach(states: list[State], y: Floats, steps: int, coverage: float, own: flo
     offset = len(y) - len(states)  # states[i] stands behind bucket offset + i
     first = max(FEWEST, offset)
     errors: list[list[float]] = [[] for _ in range(steps)]
-    for t in range(first, len(y) - 1):
+    past = range(first, len(y) - 1)
+    if past:
+        means, sds = ahead(stacked([states[t - offset] for t in past]), steps)
+    for i, t in enumerate(past):
         last = min(steps, len(y) - 1 - t)
-        means, sds = ahead(states[t - offset], last)
-        z = np.abs(y[t + 1 : t + 1 + last] - means) / np.maximum(sds, 1e-12)
+        z = np.abs(y[t + 1 : t + 1 + last] - means[i, :last]) / np.maximum(sds[i, :last], 1e-12)
         for h in range(last):
             if z[h] == z[h]:
                 errors[h].append(float(z[h]))

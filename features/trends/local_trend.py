@@ -19,6 +19,7 @@ Science 31 (damping).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +27,7 @@ import numpy.typing as npt
 
 from ... import ieee
 
-__all__ = ["State", "ahead", "filtered", "mixed"]
+__all__ = ["State", "ahead", "filtered", "mixed", "stacked"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -40,6 +41,7 @@ _PRIOR_ROWS = 2.0
 _LN2 = 0.6931471805599453
 _SLOPED = _FIRST > 0.0
 _STAYS = ~_SLOPED & (_RHO == 1.0)
+_SQRT_HALF = 0.7071067811865476
 _PRIOR = np.where(_SLOPED, 0.5 / _SLOPED.sum(), np.where(_STAYS, 0.4 / _STAYS.sum(), 0.1 / len(_RETURNING)))
 
 
@@ -111,13 +113,31 @@ def _state(
     seen: int,
 ) -> State:
     a = 0.5 * (_PRIOR_ROWS + seen)
-    score = _logs(_PRIOR) - log_f - a * _logs(b)
-    weight = np.array([ieee.exp(max(float(s), -700.0)) for s in score - score.max()])
+    score = _LOG_PRIOR - log_f - a * _logs(b)
+    weight = _exps(np.maximum(score - score.max(), -700.0))
     return State(level, slope, p_level, p_cross, p_slope, b / a, weight / weight.sum(), 2.0 * a)
 
 
 def _logs(values: Floats) -> Floats:
-    return np.array([ieee.log(float(value)) for value in values])
+    """``ieee.log`` of positive numbers, bit for bit: the same operations on all of them at once."""
+    mantissa, power = np.frexp(values)
+    low = mantissa < _SQRT_HALF
+    found: Floats = ieee.log_core(
+        np.where(low, 2.0 * mantissa, mantissa),  # type: ignore[arg-type,assignment]
+        (power - low).astype(np.float64),  # type: ignore[arg-type]
+    )
+    return found
+
+
+def _exps(values: Floats) -> Floats:
+    """``ieee.exp`` of numbers from −700 to 0, bit for bit."""
+    k = np.floor(values * ieee.INV_LN2 + 0.5)
+    rest = (values - k * ieee.LN2_HI) - k * ieee.LN2_LO
+    found: Floats = np.ldexp(ieee.exp_core(rest), k.astype(np.int64))  # type: ignore[arg-type]
+    return found
+
+
+_LOG_PRIOR = _logs(_PRIOR)
 
 
 def _spread(mean: Floats) -> float:
@@ -128,21 +148,35 @@ def _spread(mean: Floats) -> float:
 
 
 def ahead(state: State, steps: int, noise: float = 1.0) -> tuple[Floats, Floats]:
-    """Mean and sd of the value of each of the next ``steps`` buckets; ``noise``: n̄ / n of such a bucket."""
+    """Mean and sd of the value of each of the next ``steps`` buckets; ``noise``: n̄ / n of such a bucket.
+
+    Of several states, stacked (…, M), of each one (…, steps).
+    """
     level, slope = state.level, state.slope
     p_level, p_cross, p_slope = state.p_level, state.p_cross, state.p_slope
-    means, sds = np.empty(steps), np.empty(steps)
+    means, sds = (np.empty((*level.shape[:-1], steps)) for _ in range(2))
     for h in range(steps):
         level = _RHO * level + _PHI * slope
         slope = _PHI * slope
         p_level = _RHO * _RHO * p_level + 2.0 * _RHO * _PHI * p_cross + _PHI * _PHI * p_slope + _Q
         p_cross = _PHI * (_RHO * p_cross + _PHI * p_slope)
         p_slope = _PHI * _PHI * p_slope + _R * _FIRST
-        means[h], sds[h] = mixed(state.weight, level, state.scale * (p_level + noise))
+        means[..., h], sds[..., h] = _mixture(state.weight, level, state.scale * (p_level + noise))
     return means, sds
+
+
+def stacked(states: Sequence[State]) -> State:
+    """Several states as one, (S, M) each; its degrees of freedom are those of the last."""
+    columns = [np.stack(column) for column in zip(*(state[:-1] for state in states), strict=True)]
+    return State._make([*columns, states[-1].freedom])
 
 
 def mixed(weight: Floats, mean: Floats, variance: Floats) -> tuple[float, float]:
     """Mean and sd of a mixture."""
-    middle = float(weight @ mean)
-    return middle, float(np.sqrt(weight @ (variance + (mean - middle) ** 2)))
+    middle, sd = _mixture(weight, mean, variance)
+    return float(middle), float(sd)
+
+
+def _mixture(weight: Floats, mean: Floats, variance: Floats) -> tuple[Floats, Floats]:
+    middle = (weight * mean).sum(axis=-1)
+    return middle, np.sqrt((weight * (variance + (mean - middle[..., None]) ** 2)).sum(axis=-1))

@@ -78,12 +78,14 @@ def daily_pattern(series: Series, seed: int = 0) -> DailyPattern:
     rng = np.random.default_rng([seed, 0xDA])
     known = np.where(np.isnan(rest), 0.0, rest)
     there = (~np.isnan(rest)).astype(np.float64)
+    whole = bool(there.all())
     hours, each = np.arange(per_day), np.arange(len(rest))[:, None]
     above = 0
     for first in range(0, _DRAWS, _AT_ONCE):
         turns = rng.integers(0, per_day, (min(_AT_ONCE, _DRAWS - first), len(rest)))
         places = (hours + turns[:, :, None]) % per_day
-        sums, counts = known[each, places].sum(axis=1), there[each, places].sum(axis=1)
+        sums = known[each, places].sum(axis=1)
+        counts = len(rest) if whole else there[each, places].sum(axis=1)
         above += int(((sums * sums / np.maximum(counts, 1.0)).sum(axis=1) >= observed).sum())
     p = (1 + above) / (1 + _DRAWS)
     if p > _SIGNIFICANT:

@@ -254,6 +254,8 @@ def _errors_before(
         for i in range(len(found.sequence))
         if code in found.sequence[i + 1 :] and found.sequence[i] != code
     }
+    if not earlier:
+        return []
     ends = [len(codes) - 1 - codes[::-1].index(code) if code in codes else len(codes) for codes in listed]
     return [
         (other, np.array([other in codes[:end] for codes, end in zip(listed, ends, strict=True)], np.bool_))

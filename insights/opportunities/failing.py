@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -50,8 +51,14 @@ def failure_candidates(
     )
     usable = ~np.isnan(reward) & (strata.code >= 0)
     found, thin = [], 0
+    having: dict[str, list[int]] = defaultdict(list)
+    for row, e in enumerate(executions):
+        for code in set(e.error_codes[:LONGEST]):
+            having[code].append(row)
     for pattern in (*failures.sequences, *failures.codes):
-        has = np.array([holds(e.error_codes, pattern.sequence) for e in executions], bool)
+        has = np.zeros(len(executions), bool)
+        rows = min((having[code] for code in pattern.sequence), key=len)
+        has[[i for i in rows if holds(executions[i].error_codes, pattern.sequence)]] = True
         cost = _cost(reward, has, usable, strata.code, len(strata.labels), min_count)
         if cost is None:
             thin += 1

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nyx_learning import ieee
 from nyx_learning.errors import InputInvalid
 from nyx_learning.features.trends import (
     Series,
@@ -21,6 +22,7 @@ from nyx_learning.features.trends import (
     load_pattern,
     series_of,
 )
+from nyx_learning.features.trends.local_trend import _exps, _logs, ahead, filtered, stacked
 
 HOUR, DAY = 3600.0, 86400.0
 
@@ -229,3 +231,22 @@ def test_bad_questions(wrong: dict[str, Any]) -> None:
 
 def test_nothing_is_not_enough() -> None:
     assert {t.forecast for t in analyze_trends([])} == {None}
+
+
+def test_logarithms_of_many_are_those_of_each_bit_for_bit() -> None:
+    rng = np.random.default_rng(3)
+    values = np.concatenate([np.exp(rng.uniform(-600.0, 600.0, 500)), [1.0, 0.5, 2.0, 1e-300]])
+    assert _logs(values).tolist() == [ieee.log(value) for value in values.tolist()]
+    powers = np.concatenate([rng.uniform(-700.0, 0.0, 500), [0.0, -700.0]])
+    assert _exps(powers).tolist() == [ieee.exp(power) for power in powers.tolist()]
+
+
+def test_states_ahead_together_are_those_of_each() -> None:
+    values = np.cumsum(noise(60, 4)) / 5.0
+    states = filtered(values, np.ones(60), 9)
+    means, sds = ahead(stacked(states), 7)
+    assert means.shape == sds.shape == (9, 7)
+    for i, state in enumerate(states):
+        mean, sd = ahead(state, 7)
+        assert means[i].tolist() == mean.tolist()
+        assert sds[i].tolist() == sd.tolist()
