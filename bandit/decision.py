@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ..canonical import canonical_json, hashed, integers, number, quoted
+from ..canonical import canonical_json, hashed, integers, number, plain_json, quoted
 from ..features import Value
 from .choice import TOTAL
 from .parameters import ParameterValue
@@ -132,7 +132,7 @@ class Decision(NamedTuple):
     def spelled(self) -> DecisionText:
         """The decision as canonical JSON spells it; the digest is that of ``to_dict``."""
         given = self.context
-        context = canonical_json(given if type(given) is dict else dict(given))
+        context = plain_json(given if type(given) is dict else dict(given))
         phi = integers(self.phi)
         eligible = None if self.eligible is None else integers(self.eligible)
         allowed = "null" if eligible is None else f"[{eligible}]"

@@ -96,11 +96,9 @@ def draft_report(
     OutcomeInvalid : not exactly one of outcome, reward and part, or one out of its domain.
     InputInvalid : an unusable source, identifier or revision.
     """
-    names: dict[str, Any] = {
-        "source": _name("source", told.source),
-        "identifier": _name("identifier", told.identifier),
-        "revision": _revision(told.corrects),
-    }
+    source, identifier = _name("source", told.source), _name("identifier", told.identifier)
+    revision = _revision(told.corrects)
+    names: dict[str, Any] = {"source": source, "identifier": identifier, "revision": revision}
     if told.part is not None:
         if told.outcome is not None or told.reward is not None:
             raise OutcomeInvalid(
@@ -119,7 +117,9 @@ def draft_report(
         # By itself it has no price; with an adopted reference, or beside other parts, it may have one.
         document = told.outcome.to_dict()
         return RewardRow.bare(decision, encoding, time, REPORT, outcome=document, **names)
-    return RewardRow.of(decision, encoding, priced, told.outcome, time, priced_by=spec.spec_hash, **names)
+    return RewardRow.of(
+        decision, encoding, priced, told.outcome, time, source, identifier, revision, spec.spec_hash
+    )
 
 
 def receipt_of(row: RewardRow, *, applied: bool) -> Receipt:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 import asyncpg
+import orjson
 
 from ..bandit import BanditSpec, Decision, Stage
 from ..bandit.decision import ARM_STAGE, IMPORTED, DecisionText
@@ -117,7 +118,8 @@ def _integers(column: Sequence[int | None]) -> str:
 
 
 def _numbers(column: Iterable[float | None]) -> str:
-    return f"{{{','.join(['NULL' if number is None else repr(number) for number in column])}}}"
+    # As JSON, for speed: Postgres reads its numbers, and its null.
+    return f"{{{orjson.dumps(tuple(column)).decode()[1:-1]}}}"
 
 
 def _days(column: Sequence[date]) -> str:

@@ -96,7 +96,10 @@ def _reference(
     if table is None:
         return Reference(), None
     found = table.lookup(context)
-    if table is adopted and static is not None:
+    if adopted is None:
+        if found.time_s is not None and not spec.complexity_factors:
+            return found, table.version  # the usual case
+    elif static is not None:
         stated = static.lookup(context)
         if found.time_s is None:
             if stated.time_s is not None:

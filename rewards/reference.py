@@ -124,6 +124,7 @@ class ReferenceTimes:
     version: str = field(init=False)
     _index: dict[tuple[str, ...], ReferenceCell] = field(init=False, repr=False, compare=False)
     _order: tuple[tuple[int, ...], ...] = field(init=False, repr=False, compare=False)
+    _only: Reference | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         by = tuple(self.by)
@@ -152,8 +153,16 @@ class ReferenceTimes:
         # Only the patterns of free features that some cell has: a lookup tries no others.
         patterns = {tuple(i for i, part in enumerate(key) if part == ANY) for key in index}
         order = tuple(free for free in _masks(len(by)) if free in patterns)
-        for name, value in (("by", by), ("cells", cells), ("_index", index), ("_order", order)):
+        for name, value in (
+            ("by", by),
+            ("cells", cells),
+            ("_index", index),
+            ("_order", order),
+            ("_only", None),
+        ):
             object.__setattr__(self, name, value)
+        if set(index) == {(ANY,) * len(by)}:  # a number for all contexts
+            object.__setattr__(self, "_only", self.lookup(None))
         object.__setattr__(self, "version", digest(self._content()))
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -169,6 +178,8 @@ class ReferenceTimes:
         >>> table.lookup({"task_type": "coding"}).time_s, table.lookup({"task_type": "research"}).time_s
         (60.0, None)
         """
+        if self._only is not None:
+            return self._only
         key = context_key(context, self.by)
         time_s = tokens = cost = None
         time_key: tuple[str, ...] = ()

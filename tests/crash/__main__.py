@@ -41,13 +41,20 @@ def main() -> int:
     reports = []
     with Site() as site:
         for plan in plans:
-            reports.append(crash(site, plan))
+            reports.append(crash(site, plan, _progress))
             if not options.json:
                 print(_told(reports[-1]), flush=True)  # noqa: T201 (a command)
     if options.json:
         print(json.dumps({"runs": [report.to_dict() for report in reports]}))  # noqa: T201
     good = [bool(report.found) == (report.mutant is not None) for report in reports]
     return 0 if all(good) else 1
+
+
+def _progress(report: Report) -> None:
+    """A line now and then: a long run that is cut short has told how far it came."""
+    if report.kills % 10 == 0:
+        told = f"{report.kills} kills, {report.checks} checks, {report.seconds} s"
+        print(told, file=sys.stderr, flush=True)  # noqa: T201 (a command)
 
 
 def _told(report: Report) -> str:

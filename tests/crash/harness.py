@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from multiprocessing.context import ForkServerContext
@@ -125,14 +126,14 @@ class Site:
         return self._server.dsn_of(name)
 
 
-def crash(site: Site, plan: Plan) -> Report:
-    """Kill and check until the plan is done, or something does not hold."""
-    return _Run(site, plan).run()
+def crash(site: Site, plan: Plan, told: Callable[[Report], None] = lambda _report: None) -> Report:
+    """Kill and check until the plan is done, or something does not hold; ``told`` hears of each check."""
+    return _Run(site, plan, told).run()
 
 
 class _Run:
-    def __init__(self, site: Site, plan: Plan) -> None:
-        self._site, self._plan = site, plan
+    def __init__(self, site: Site, plan: Plan, told: Callable[[Report], None]) -> None:
+        self._site, self._plan, self._told = site, plan, told
         self._rng = fork_of(plan.seed, -1)
         self._dsn = site.new_database()
         self._folder = Path(tempfile.mkdtemp(prefix="journals-", dir=site.folder))
@@ -154,6 +155,8 @@ class _Run:
                 self._kill()
                 self._site.revive()
                 self._check(whole=report.kills % plan.whole_every == 0)
+                report.seconds = round(time.monotonic() - began, 1)
+                self._told(report)
             self._end()
             if not report.found:
                 self._site.revive()
