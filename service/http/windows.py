@@ -115,7 +115,7 @@ class Windows:
                 await self._look()
                 # A look reads every decision: where they are many, it comes more seldom.
                 await self._pause(max(self._interval_s, (clock.monotonic() - begin) / _AT_MOST))
-                await connection.fetchval("SELECT 1")  # whoever lost its connection leads no more
+                await connection.fetchval(query("still_there"))  # whoever lost its connection leads no more
         finally:
             self.leading = False
             connection.terminate()
