@@ -124,6 +124,7 @@ class Checks:
 
     def __init__(self, dsn: str, journals: Path) -> None:
         self._dsn, self._journals = dsn, _Journals(journals)
+        self._hold = journals / "hold"
         self._encoder = Encoder(SPEC.context)
         self._digests = {0: _PlainFold().digest()}
         self._fold = _PlainFold()
@@ -167,14 +168,35 @@ class Checks:
                 )
         finally:
             await connection.close()
+        # The writers were free while it was read. If they went on while it is checked, each check would
+        # have more to read than the last, by as much as that one took.
+        self._hold.touch()
+        try:
+            self._compare(rows, decisions, last or 0, told, decided, abandoned, states)
+            if alone:
+                self._check_spooled(rows, decisions, apart, {row["decision_id"] for row in unlearned})
+            if whole and not self.found:
+                await self._check_whole(rows, alone=alone)
+        finally:
+            self._hold.unlink()
+        return self.found
+
+    def _compare(
+        self,
+        rows: list[Any],
+        decisions: list[Any],
+        last: int,
+        told: int,
+        decided: dict[str, set[str]],
+        abandoned: set[str],
+        states: list[tuple[int, str]],
+    ) -> None:
         self._journals.read()
-        self._check_sequence(rows, last or 0)
+        self._check_sequence(rows, last)
         self._check_decisions(decisions, decided)
         self._check_reports(rows, self._journals.told[:told], abandoned)
         self._check_states(rows, states)
         self._check_sums(rows, decisions, self._journals.told[:told])
-        if alone:
-            self._check_spooled(rows, decisions, apart, {row["decision_id"] for row in unlearned})
         self.found += [f"unexpected: {error}" for error in self._journals.failures]
         self.counts = Counts(
             len(rows),
@@ -187,9 +209,6 @@ class Checks:
             len(self._journals.spooled_reports),
             sum(not note["applied"] for note in self._journals.told[:told]),
         )
-        if whole and not self.found:
-            await self._check_whole(rows, alone=alone)
-        return self.found
 
     def _check_sequence(self, rows: list[Any], last: int) -> None:
         for number, row in enumerate(rows, start=1):

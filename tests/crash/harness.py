@@ -53,7 +53,7 @@ class Plan:
     seed: int
     writers: int = 3
     between_s: tuple[float, float] = (0.05, 0.4)
-    between_calls: int = 30
+    between_calls: int = 150
     fail_open: int = 1
     mutant: str | None = None
     whole_every: int = 20
@@ -199,6 +199,7 @@ class _Run:
             self._dsn,
             journal,
             self._stop,
+            self._folder / "hold",
             plan.seed,
             number,
             life,

@@ -49,6 +49,7 @@ class Order:
     dsn: str
     journal: Path
     stop: Path
+    hold: Path
     seed: int
     writer: int
     life: int
@@ -94,12 +95,16 @@ class _Writer:
         await self._engine.close()
         self._journal.note("closed")
 
-    def _stopped(self) -> bool:
-        return self._order.stop.exists()
+    async def _goes_on(self) -> bool:
+        """Wait while writers are held; tells whether they are not stopped."""
+        stop = self._order.stop
+        while self._order.hold.exists() and not stop.exists():  # noqa: ASYNC110 (another process holds it)
+            await asyncio.sleep(0.01)
+        return not stop.exists()
 
     async def _show_state(self, rng: Random) -> None:
         """Note what this process knows: it must be the fold of exactly the rows that it names."""
-        while not self._stopped():
+        while await self._goes_on():
             sums = self._engine._learner.sums
             self._journal.note("state", seq=sums.seq, totals=digest(sums.totals.tolist()))
             if rng.random() < 0.2:
@@ -111,7 +116,7 @@ class _Writer:
             await self._engine._replica.checkpoint()
 
     async def _work(self, rng: Random) -> None:
-        while not self._stopped():
+        while await self._goes_on():
             frontier = self._engine.state_seq + _AHEAD
             # Mostly what is recent, sometimes what is long ago.
             number = max(0, frontier - 1 - int(rng.expovariate(1 / (2000 if rng.random() < 0.1 else 12))))
