@@ -154,5 +154,7 @@ def address(history: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def ready(page: Page, url: str) -> None:
     """Go there, and wait until it is kept up to date and nothing is being computed."""
     page.goto(url)
+    # Another worker than before may have answered: it opens the bandit first, and the page asks again.
+    expect(page.locator("h1", has_text="is being opened")).to_have_count(0, timeout=120_000)
     expect(page.locator("html.on")).to_be_attached(timeout=120_000)
     expect(page.locator("[data-pending]")).to_have_count(0, timeout=120_000)
