@@ -200,3 +200,4 @@ def test_a_key_opens_and_its_end_closes(visit: Visit, history: str, tmp_path: Pa
         keys.revoke(known.id)
         page.goto(url + "/")
         expect(page.get_by_role("heading", level=1)).to_have_text("Log in")
+        page.close()  # before its server ends: that would be a complaint
