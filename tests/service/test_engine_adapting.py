@@ -46,7 +46,8 @@ async def test_every_process_says_the_same(open_engine: Any, spec: BanditSpec) -
         told.append(answers[0])
     assert [one.action for one in told] == ["continue", "abort"]
     assert told[0].executions == 120
-    assert (told[0].success_probability or 0.0) > 0.25  # which arms were tried depends on what each knew when it decided
+    # Which arms were tried depends on what each process knew when it decided.
+    assert (told[0].success_probability or 0.0) > 0.25
     assert told[1].success_probability == 0.0
     known = LoggedLifetimes(spec)
     for row, context in await first._parts.store.log.after(0, 500):
