@@ -39,15 +39,35 @@ def canonical_json(content: Any) -> str:
 _SORTED = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_SUBCLASS
 
 
+def _alike() -> bool:
+    """Whether this release of orjson spells as the standard library does, but for what is known to differ."""
+    floats = [sign * 1.2345678901234567 * 10.0**power for power in range(-4, 16) for sign in (1, -1)]
+    texts = ["".join(map(chr, range(0x7F))), True, None, -(1 << 63)]
+    content = {"b": [*floats, 0.1, 1e-4, 5e15, 0.0, -0.0], "a": texts}
+    large = [1e16, -1.5e22, 1.7976931348623157e308]
+    return orjson.dumps(content, None, _SORTED).decode() == canonical_json(content) and all(
+        orjson.dumps(value).decode() == repr(value) for value in large
+    )
+
+
+# A hash must not depend on a release: of 3.11.6, for one, 1e+16 is 1e16.
+_ALIKE = _alike()
+
+
 def plain_json(content: Mapping[str, Any]) -> str:
     """``canonical_json`` of what was checked before: strings, booleans, integers, finite floats, None, and
     lists, tuples and dicts of them. In an eighth of the time.
     """
+    if not _ALIKE:
+        return canonical_json(content)
+    for value in content.values():
+        if type(value) is float and value - value != 0.0:
+            return canonical_json(content)  # which refuses it: a row that was tampered with may hold it
     try:
         sent = orjson.dumps(content, None, _SORTED)
     except TypeError:
         return canonical_json(content)
-    # The two differ in floats below 1e-4 or from 1e16 on, and in what is not printable ASCII.
+    # The two differ in floats below 1e-4, and in what is not printable ASCII; large floats are rare.
     if not sent.isascii() or b"0.0000" in sent or b"e-" in sent or b"e+" in sent or b"\x7f" in sent:
         return canonical_json(content)
     return sent.decode()
@@ -57,7 +77,7 @@ def number(value: float | None) -> str:
     """``canonical_json`` of a number, or of None."""
     if type(value) is not float:
         return _ENCODE(value)
-    if 1e-4 <= value < 1e16:
+    if _ALIKE and 1e-4 <= value < 1e16:
         return orjson.dumps(value).decode()  # the same digits, in a fourth of the time
     return repr(value) if value - value == 0.0 else _ENCODE(value)
 

@@ -4,10 +4,12 @@ import json
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nyx_learning import canonical
 from nyx_learning.bandit import Decision, Stage
 from nyx_learning.bandit.decision import ARM_STAGE
 from nyx_learning.bandit.log import RewardRow
@@ -132,6 +134,23 @@ def test_what_is_plain_is_spelled_as_canonical_json_spells_it(content: dict[str,
 def test_what_the_two_spell_otherwise(value: object) -> None:
     content = {"b": value, "a": [value]}
     assert plain_json(content) == canonical_json(content)
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_what_no_row_can_hold_is_refused(value: float) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        plain_json({"reference_time_s": value})
+
+
+def test_a_release_that_spells_otherwise_is_found_and_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert canonical._alike()
+    real = orjson.dumps
+    monkeypatch.setattr(orjson, "dumps", lambda *given: real(*given).replace(b"e+", b"e"))
+    assert not canonical._alike()
+    monkeypatch.setattr(canonical, "_ALIKE", False)
+    content = {"tokens": 1e16, "share": 0.1}
+    assert plain_json(content) == canonical_json(content)
+    assert number(0.1) == "0.1"
 
 
 def test_numbers_of_all_sizes() -> None:

@@ -123,8 +123,14 @@ async def test_nothing_closes_where_it_is_turned_off(
     assert await states(sql) == {}
 
 
+@pytest.mark.parametrize("unforeseen", [False, True])
 async def test_what_fails_with_one_bandit_is_told_and_holds_up_no_other(
-    applications: Start, spec: BanditSpec, closing: BanditSpec, database_dsn: str, monkeypatch: Any
+    applications: Start,
+    closing: BanditSpec,
+    database_dsn: str,
+    monkeypatch: Any,
+    *,
+    unforeseen: bool,
 ) -> None:
     broken = replace(closing, name="broken")
     for each in (broken, closing):
@@ -133,6 +139,8 @@ async def test_what_fails_with_one_bandit_is_told_and_holds_up_no_other(
         await engine.close()
 
     async def refused(store: Store, now: float) -> int:
+        if store.bandit == "broken" and unforeseen:
+            raise OverflowError(f"nobody thought of it, at {now:.0f}")
         if store.bandit == "broken":
             raise DatabaseRefused("no", expected="rights", found=f"none at {now:.0f}", fix="grant them")
         return await expire_stored(store, now)
@@ -156,3 +164,39 @@ async def test_what_waits_for_the_database_comes_before_what_closes(
     assert await closer._close("closing") is None
     monkeypatch.undo()
     assert await closer._close("closing") == 1
+
+
+async def test_whatever_keeps_one_from_leading_is_told_and_tried_again(
+    applications: Start, monkeypatch: Any
+) -> None:
+    asked = 0
+
+    async def away(_address: str, _name: str) -> None:
+        nonlocal asked
+        asked += 1
+        raise RuntimeError("nobody thought of it")
+
+    monkeypatch.setattr(windows, "leader_session", away)
+    app = await applications(close_windows_s=OFTEN_S)
+    assert "nobody thought of it" in await until(lambda: windows_of(app).problem)
+    await until(lambda: asked > 2)
+
+
+async def test_who_leads_anew_waits_before_it_looks_for_what_others_spooled(
+    applications: Start, monkeypatch: Any
+) -> None:
+    app = await applications(close_windows_s=0.0)
+    closer = Windows(app.state.bandits, 3600.0, lambda *_: None)
+    done: list[float | str] = []
+
+    async def pause(seconds: float) -> None:
+        done.append(seconds)
+
+    async def look() -> None:
+        done.append("looked")
+        closer.stop()
+
+    monkeypatch.setattr(closer, "_pause", pause)
+    monkeypatch.setattr(closer, "_look", look)
+    await closer._try_to_lead()
+    assert done == [60.0, "looked", 3600.0]
