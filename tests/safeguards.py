@@ -17,12 +17,14 @@ def _state() -> dict[str, int | bool]:
         "disabled": LOGGER.disabled,
         "propagate": LOGGER.propagate,
         "logging.disable": logging.root.manager.disable,
+        "level of the root": logging.root.level,  # which the logger has as long as it has none of its own
+        "root disabled": logging.root.disabled,
     }
 
 
 @contextmanager
 def logging_as_it_was() -> Iterator[None]:
-    """Put the logger ``nyx_learning`` back as it was, and fail where that was needed."""
+    """Put the logger ``nyx_learning``, and the root, back as they were, and fail where that was needed."""
     before = _state()
     try:
         yield
@@ -32,4 +34,6 @@ def logging_as_it_was() -> Iterator[None]:
         LOGGER.disabled = bool(before["disabled"])
         LOGGER.propagate = bool(before["propagate"])
         logging.disable(int(before["logging.disable"]))
+        logging.root.setLevel(int(before["level of the root"]))
+        logging.root.disabled = bool(before["root disabled"])
     assert not changed, f"logging was left changed: {changed}, before {before}"

@@ -25,6 +25,8 @@ def _switch_off() -> None:
         (_switch_off, "'disabled': True"),
         (_keep_to_itself, "'propagate': False"),
         (lambda: logging.disable(logging.ERROR), "'logging.disable': 40"),
+        (lambda: logging.root.setLevel(logging.ERROR), "'level of the root': 40"),
+        (lambda: setattr(logging.root, "disabled", True), "'root disabled': True"),
     ],
 )
 def test_a_change_that_is_left_fails_and_is_taken_back(change: Callable[[], None], told: str) -> None:

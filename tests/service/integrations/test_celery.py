@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ pytest.importorskip("celery", reason="the extra 'celery' is not installed")
 from celery import Celery
 from celery.contrib.testing.worker import start_worker
 from celery.exceptions import Ignore, SoftTimeLimitExceeded
+from celery.signals import setup_logging
 
 from nyx_learning.service.integrations import BlockingEngine
 from nyx_learning.service.integrations.celery import LearnedTask
@@ -26,10 +27,24 @@ def app(blocking: BlockingEngine) -> Celery:
     return learning_app(blocking)
 
 
+@pytest.fixture
+def own_logging() -> Iterator[None]:
+    """Celery leaves logging alone where someone else sets it up; else it sets the root's level, for good."""
+
+    def set_up(**_: Any) -> None:
+        """Nothing: it is set up."""
+
+    setup_logging.connect(set_up)
+    try:
+        yield
+    finally:
+        setup_logging.disconnect(set_up)
+
+
 def learning_app(learner: BlockingLearner[Any, Any]) -> Celery:
     """An application with one task, which learns by this learner."""
     made = Celery("tests", broker="memory://", backend="cache+memory://", set_as_current=False)
-    made.conf.update(task_always_eager=True, worker_hijack_root_logger=False)
+    made.conf.update(task_always_eager=True)
 
     class Workflow(LearnedTask):
         abstract = True
@@ -107,6 +122,7 @@ def test_an_ignored_task_and_one_that_cannot_decide_report_nothing(
     assert "has no learner()" in str(result.result)
 
 
+@pytest.mark.usefixtures("own_logging")
 def test_a_worker_runs_it_as_well(app: Celery, blocking: BlockingEngine) -> None:
     app.conf.task_always_eager = False
     with start_worker(app, pool="solo", perform_ping_check=False, shutdown_timeout=30.0):
