@@ -129,7 +129,7 @@ async def _plan(store: Store, cutoff: float, now: float) -> Retained:
             day_of(cutoff),
             now,
             store.own_spec.reward.window_s,
-            await _left_behind(store, connection),
+            *await _watchers(store, connection),
         )
         bounds = {
             "young": row["young"],
@@ -157,11 +157,16 @@ async def _plan(store: Store, cutoff: float, now: float) -> Retained:
     )
 
 
-async def _left_behind(store: Store, connection: Connection) -> list[str]:
-    """Whose holds are nobody's any more: no process watches, and the newest spec would have none begin."""
+async def _watchers(store: Store, connection: Connection) -> tuple[list[str], list[str]]:
+    """Whose holds are nobody's any more, and who watches by the newest spec, perhaps from its first row on.
+
+    A hold ends where no process watches, and the newest spec would have none begin.
+    """
     newest = spec_from(await connection.fetchval(query("newest_spec"), store.bandit))
-    idle = [holder for holder in _HOLDERS if getattr(newest, holder, None) is None]
-    return [each for each in idle if await connection.fetchval(query("nobody_leads"), store.bandit, each)]
+    watching = [holder for holder in _HOLDERS if getattr(newest, holder, None) is not None]
+    idle = [holder for holder in _HOLDERS if holder not in watching]
+    gone = [each for each in idle if await connection.fetchval(query("nobody_leads"), store.bandit, each)]
+    return gone, watching
 
 
 async def _advance(store: Store, plan: Retained) -> None:

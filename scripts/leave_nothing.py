@@ -30,11 +30,14 @@ def become_reaper() -> bool:
     return bool(ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
 
 
-def reap() -> None:
-    """Collect the children that have ended."""
-    with contextlib.suppress(ChildProcessError):
+def reap() -> bool:
+    """Collect the children that have ended; False where none is left, and so no descendant either."""
+    try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
+    except ChildProcessError:
+        return False
+    return True
 
 
 def children(parent: int) -> list[int]:
@@ -64,12 +67,13 @@ def command_line(pid: int) -> str:
 def left_behind(grace_s: float) -> list[int]:
     """Wait for stragglers, then list those that stay."""
     deadline = time.monotonic() + grace_s
-    while True:
-        reap()
+    while reap():
+        # Empty where a child ended that had forked while they were listed: its own is listed the next time.
         living = children(os.getpid())
-        if not living or time.monotonic() > deadline:
+        if living and time.monotonic() > deadline:
             return living
         time.sleep(0.1)
+    return []
 
 
 def end(roots: list[int]) -> None:
@@ -79,10 +83,9 @@ def end(roots: list[int]) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(0.05)
-        reap()
-        roots = children(os.getpid())
-        if not roots:
+        if not reap():
             return
+        roots = children(os.getpid())
 
 
 def main(command: list[str]) -> int:

@@ -1,7 +1,7 @@
 -- name: retention_bounds
 -- $2: older is dropped; $3: its day; $4: now; $5: the window of the bandit, NULL for none. young, waiting: the lowest
 -- number that a decision knew which is not older, or still waits for its outcome; held: what others still read from;
--- $6: who does not.
+-- $6: who does not; $7: who will read from the base on, as long as nothing of his is stored.
 SELECT b.base_seq, b.last_seq,
        (SELECT min(d.state_seq) FROM nyx.decision d
         WHERE d.bandit = $1 AND d.decided_on >= $3::date AND d.decided_at >= $2::float8
@@ -15,8 +15,12 @@ SELECT b.base_seq, b.last_seq,
                                  AND l.decided_on = d.decided_on AND l.state <> 'pending')
                    AND NOT EXISTS (SELECT FROM nyx.abandoned a
                                    WHERE a.bandit = d.bandit AND a.decision_id = d.decision_id)))) AS waiting,
-       (SELECT min(h.seq) FROM nyx.hold h
-        WHERE h.bandit = $1 AND h.holder <> ALL ($6::text[])) AS held
+       LEAST((SELECT min(h.seq) FROM nyx.hold h
+              WHERE h.bandit = $1 AND h.holder <> ALL ($6::text[])),
+             (SELECT b.base_seq
+              WHERE EXISTS (SELECT FROM unnest($7::text[]) AS w (holder)
+                            WHERE NOT EXISTS (SELECT FROM nyx.hold h
+                                              WHERE h.bandit = $1 AND h.holder = w.holder)))) AS held
 FROM nyx.bandit b
 WHERE b.bandit = $1;
 

@@ -133,6 +133,30 @@ if os.fork() == 0:
 """
 
 
+UNLISTED = f"""
+import runpy, subprocess, sys
+guard = runpy.run_path({str(GUARD)!r})
+left_behind, told = guard["left_behind"], []
+listed = left_behind.__globals__["children"]
+def children(parent):
+    told.append(listed(parent) if told else [])
+    return told[-1]
+left_behind.__globals__["children"] = children
+sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+found = left_behind(0.0)
+guard["end"](found)
+print(found == [sleeper.pid], left_behind(0.0), told[0])
+"""
+
+
+def test_the_guard_believes_that_nothing_is_left_only_where_nothing_can_be_waited_for() -> None:
+    """A list can miss a process whose parent ends while it is made."""
+    done = subprocess.run(
+        [sys.executable, "-c", UNLISTED], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "True [] []\n"
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the guard watches on Linux only")
 def test_the_guard_finds_a_process_that_left_its_session() -> None:
     done = guard("--grace", "0.5", sys.executable, "-c", ORPHAN)

@@ -1,18 +1,22 @@
-"""Monitors hold what they still read, and their epochs stand behind what was dropped."""
+"""Monitors and guardrails hold what they still read, and epochs stand behind what was dropped."""
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import asyncpg
 import pytest
 
 from nyx_learning import (
     BanditSpec,
+    Outcome,
     PolicySpec,
     Strategy,
 )
+from nyx_learning.bandit.guardrails import Breaker, Guardrails
 from nyx_learning.features.monitors import Monitors
+from nyx_learning.persistence.queries import query
 
 from .test_retention import drop, work
 
@@ -90,3 +94,40 @@ async def test_the_hold_of_monitors_ends_with_them(
             await asyncio.sleep(0.02)
     report = await watching.verify()
     assert report.ok, report.first_divergence
+
+
+@pytest.mark.parametrize(("holder", "lead"), [("monitors", "try_lead"), ("guardrails", "try_guard")])
+async def test_what_nobody_has_begun_to_watch_is_kept(
+    open_engine: Any,
+    database_dsn: str,
+    sql: Any,
+    spec: BanditSpec,
+    contexts: Contexts,
+    monkeypatch: pytest.MonkeyPatch,
+    holder: str,
+    lead: str,
+) -> None:
+    """Six failures stay, however late the first leader comes: another holds its lock."""
+    for module in ("monitoring", "sentinel"):
+        for name in ("_POLL_S", "_AGAIN_S", "_SAVED_S"):
+            monkeypatch.setattr(f"nyx_learning.service.{module}.{name}", 0.02)
+    watched = replace(spec, monitors=Monitors(context=False, duration=False))
+    if holder == "guardrails":
+        watched = replace(spec, guardrails=Guardrails(Breaker(window=6, failures=6, cooldown_s=3600.0)))
+    another = await asyncpg.connect(database_dsn)
+    try:
+        assert await another.fetchval(query(lead), watched.name)
+        engine = await open_engine(watched)
+        for i in range(6):
+            decision = await engine.select_arm(contexts(i), f"w-{i}", eligible=["direct"])
+            await engine.update_reward(decision, Outcome(success=False))
+        (told,) = await drop(engine)
+        assert (told.base_seq, told.held_by, told.decisions) == (0, "hold", 0)
+    finally:
+        await another.close()
+    seen = "SELECT FROM nyx.monitoring WHERE seq >= 6"
+    async with asyncio.timeout(30):
+        while not await sql(seen):  # noqa: ASYNC110 (polling what the leader writes)
+            await asyncio.sleep(0.02)
+    if holder == "guardrails":
+        assert await sql("SELECT seq, kind FROM nyx.log WHERE decision_id IS NULL") == [(7, "guardrail")]
