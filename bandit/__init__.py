@@ -1,12 +1,13 @@
 """Arms, exact sums, policies, choice: the pure heart."""
 
-from .arms import Arm, ArmTable, Strategy
+from .arms import Arm, ArmTable
 from .bandit import Bandit
 from .decision import Beliefs, Decision, Receipt, Stage, VerifyReport
 from .learner import Learner
 from .parameters import Range
 from .prior import fit_prior
 from .spec import BanditSpec, PolicySpec
+from .strategies import Strategy
 
 __all__ = [
     "Arm",

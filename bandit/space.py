@@ -12,9 +12,10 @@ from types import MappingProxyType
 
 from ..canonical import digest
 from ..errors import ArmUnknown, SpecInvalid
-from .arms import Arm, Strategy, arm_id, checked_names, no_arm_eligible, spelled
+from .arms import Arm, checked_names, no_arm_eligible
 from .decision import Stage
 from .parameters import DEPTH, ParameterValue, Range, encode_level, encode_position
+from .strategies import Strategy, arm_id, spelled
 
 __all__ = ["BASELINE_STAGE", "STRATEGY_STAGE", "ArmSpace"]
 

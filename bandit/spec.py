@@ -12,11 +12,12 @@ from ..errors import DocumentInvalid, SpecInvalid, shown
 from ..features import ContextSchema
 from ..features.monitors import Monitors
 from ..rewards import RewardSpec
-from .arms import MAX_ARMS, ArmTable, Strategy, arms_spanned
+from .arms import MAX_ARMS, ArmTable
 from .guardrails.settings import Guardrails
 from .policies.catalog import CATALOG, checked_parameters
 from .policies.common import COMMON_NAMES, CommonSettings
 from .space import ArmSpace
+from .strategies import Strategy, arms_spanned
 
 __all__ = ["BanditSpec", "PolicySpec"]
 

@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import kernels
-from .arms import Arm, spelled
+from .arms import Arm
 from .choice import TOTAL, Keyed
 from .decision import Beliefs, Stage
 from .forgetting import Forgetting
@@ -36,6 +36,7 @@ from .policies.base import Contenders, Floats
 from .policies.factored import FactoredModel
 from .space import BASELINE_STAGE, STRATEGY_STAGE, ArmSpace
 from .spec import BanditSpec
+from .strategies import spelled
 from .sums import Sums
 
 __all__ = ["StagedChooser"]

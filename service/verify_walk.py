@@ -20,8 +20,9 @@ from ..persistence.queries import Connection, query
 from ..persistence.rows import Row
 from ..persistence.wire import WireRows, copied, copy_out
 from .log_walk import EVERYTHING, Base, Found, Section, StoredSums, Walking, look_up
+from .verify_arranging import Prepared
 from .verify_columns import DECISION, FOLDED, LOG, DecisionColumns, LogColumns, equal
-from .verify_decisions import DecisionsAgain, Prepared
+from .verify_decisions import DecisionsAgain
 from .verify_fold import PageFold
 from .verify_rows import Recent, RowsAgain, Seen
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
-from ..arms import listed
+from ..strategies import listed
 from .base import Contenders, Floats, Setting
 from .tree import Scales, TreePosterior, scales_of
 

@@ -13,7 +13,8 @@ import numpy as np
 from ...errors import InputInvalid, shown
 from ..executed import Executed
 from .adjusting import Mask
-from .causes import LikelyCause, candidates_of, likely_cause
+from .blaming import candidates_of, likely_cause
+from .causes import LikelyCause
 from .changes import AfterChange, Change, after_changes
 from .factors import properties_of
 from .links import Link, links

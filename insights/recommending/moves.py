@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import combinations, product
 
-from ...bandit.arms import Strategy, spelled
 from ...bandit.parameters import ParameterValue, Range
+from ...bandit.strategies import Strategy, spelled
 
 __all__ = ["moves_from"]
 

@@ -7,13 +7,14 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 from ...bandit import Arm, Learner
-from ...bandit.arms import ArmTable, Strategy, arm_id, spelled
+from ...bandit.arms import ArmTable
 from ...bandit.explaining import twin_of
 from ...bandit.explaining.judging import COVERAGE, Z, average_phi, judge
 from ...bandit.explaining.wording import spelled_value
 from ...bandit.fixed_point import reward_to_fixed
 from ...bandit.history import HistoryRow
 from ...bandit.parameters import ParameterValue, Range
+from ...bandit.strategies import Strategy, arm_id, spelled
 from ...errors import ArmUnknown, ContextInvalid, InputInvalid, OutcomeInvalid, shown
 from ...features import Value
 from ...rewards import price

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ...bandit import BanditSpec, PolicySpec, Strategy
-from ...bandit.arms import arm_id
 from ...bandit.parameters import ParameterValue
+from ...bandit.strategies import arm_id
 from ...errors import InputInvalid, shown
 from ...features import ContextSchema, Feature, Value
 from ...features.schema import columns as width_of

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...bandit import ArmTable
-from ...bandit.arms import listed
+from ...bandit.strategies import listed
 from .states import History
 
 __all__ = ["Component", "components"]
