@@ -42,7 +42,19 @@ class Pgbench:
         """One-row transactions a second of so many connections."""
         return float(self._run(clients, r"tps = ([\d.]+) "))
 
-    def _run(self, clients: int, wanted: str) -> str:
+    def at_rate_ms(self, clients: int, rate: float) -> list[float]:
+        """Latency of each of the transactions that are due so many times a second, from when it was due."""
+        with tempfile.TemporaryDirectory() as folder:
+            prefix = str(Path(folder) / "log")
+            self._run(
+                clients, r"latency average = ([\d.]+) ms", "-R", str(rate), "-l", "--log-prefix", prefix
+            )
+            lines = [
+                line for path in Path(folder).glob("log.*") for line in path.read_text("ascii").splitlines()
+            ]
+        return [int(line.split()[2]) / 1e3 for line in lines]
+
+    def _run(self, clients: int, wanted: str, *options: str) -> str:
         with tempfile.TemporaryDirectory() as folder:
             script = Path(folder) / "one_row.sql"
             script.write_text(_INSERT, "utf-8")
@@ -50,7 +62,7 @@ class Pgbench:
                 [
                     str(self._program),
                     *("-n", "-M", "prepared", "-c", str(clients), "-j", "1", "-T", str(self._seconds)),
-                    *("-f", str(script), *self._where),
+                    *("-f", str(script), *options, *self._where),
                 ],
                 check=True,
                 capture_output=True,

@@ -1,11 +1,15 @@
 """Decisions over HTTP with durable logging, at fixed rates, beside the bare framework's echo in the same run.
 
+What a decision cannot do without stands beside it too: one-row transactions of pgbench on the same server, at
+the same rate.
+
 The generator runs in a process of its own; server, Postgres and generator share the machine's cores. The time
 of a request is from when it was due until its answer was read.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -17,8 +21,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import numpy as np
 
+from benchmarks.durable.pgbench import Pgbench
 from nyx_learning import BanditSpec, Categorical, ContextSchema, Flag, Strategy
+from nyx_learning.persistence.embedded import start
 
 _SPEC = BanditSpec(
     "load",
@@ -43,12 +50,27 @@ def main() -> None:
         with _echo() as url:
             for rate in rates:
                 _row("echo of the bare framework", _load(url, "/echo", rate, seconds))
-        with _server(Path(folder)) as url:
-            httpx.post(f"{url}/v1/bandits", json=_SPEC.to_dict(), timeout=60).raise_for_status()
-            for i, rate in enumerate(rates):
-                body = _BODY.replace("d%d", f"{i}-%d")
-                _row("durable decision", _load(url, "/v1/bandits/load/decisions", rate, seconds, body))
+        with start(Path(folder) / "postgres") as postgres:
+            pgbench = Pgbench(postgres.dsn, seconds=round(seconds))
+            asyncio.run(pgbench.prepare())
+            for rate in rates:
+                _row("one-row commit of pgbench", _quantiles(rate, pgbench.at_rate_ms(_CONNECTIONS, rate)))
+            _decide(rates, seconds, Path(folder), postgres.dsn)
     print("    late: p99 of the generator's own lateness, which is part of the times")
+
+
+def _decide(rates: list[int], seconds: float, folder: Path, dsn: str) -> None:
+    with _server(folder, dsn) as url:
+        httpx.post(f"{url}/v1/bandits", json=_SPEC.to_dict(), timeout=60).raise_for_status()
+        for i, rate in enumerate(rates):
+            body = _BODY.replace("d%d", f"{i}-%d")
+            _row("durable decision", _load(url, "/v1/bandits/load/decisions", rate, seconds, body))
+
+
+def _quantiles(rate: int, taken: list[float]) -> dict[str, float]:
+    p50, p99, p999, longest = np.quantile(taken, [0.5, 0.99, 0.999, 1.0]).tolist()
+    times = {"p50_ms": p50, "p99_ms": p99, "p999_ms": p999, "max_ms": longest, "generator_p99_ms": 0.0}
+    return times | {"rate": rate, "answered": len(taken), "errors": 0}
 
 
 def _row(name: str, found: dict[str, float]) -> None:
@@ -75,9 +97,9 @@ def _echo() -> Iterator[str]:
 
 
 @contextmanager
-def _server(folder: Path) -> Iterator[str]:
+def _server(folder: Path, dsn: str) -> Iterator[str]:
     environment = {
-        "NYX_DATA_HOME": str(folder / "postgres"),
+        "NYX_DATABASE_URL": dsn,
         "NYX_SPOOL": str(folder / "spool"),
         "NYX_API_KEYS": str(folder / "keys.json"),
     }
