@@ -14,6 +14,7 @@ from ..executed import Executed
 from ..patterns.analysis import check_questions
 from .chosen import chosen_curves
 from .curves import ResourcePattern, ResourcePatterns
+from .knees import Terms
 from .reached import reached_curves
 
 __all__ = ["analyze_resource_patterns", "check_margin"]
@@ -64,11 +65,11 @@ def analyze_resource_patterns(
         by_strategy[e.strategy].append(e)
     found: list[ResourcePattern] = []
     thin = 0
-    rng = np.random.default_rng([seed, 0x6E])
+    terms = Terms(margin, min_count, coverage, np.random.default_rng([seed, 0x6E]))
     for strategy, rows in sorted(by_strategy.items()):
         for curve in (
-            *chosen_curves(strategy, rows, margin, min_count, coverage, rng),
-            *reached_curves(strategy, rows, margin, min_count, coverage, rng),
+            *chosen_curves(strategy, rows, terms),
+            *reached_curves(strategy, rows, terms),
         ):
             if curve is None:
                 thin += 1

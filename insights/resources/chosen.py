@@ -11,21 +11,14 @@ from scipy.special import chdtrc, ndtri
 from ..columns import numbers
 from ..executed import Executed
 from .curves import Beyond, Level, ResourcePattern
-from .knees import Floats, isotonic, knee_of
+from .knees import Floats, Terms, isotonic, knee_of
 
 __all__ = ["chosen_curves"]
 
 _MOST_LEVELS = 12
 
 
-def chosen_curves(
-    strategy: str,
-    rows: Sequence[Executed],
-    margin: float,
-    min_count: int,
-    coverage: float,
-    rng: np.random.Generator,
-) -> list[ResourcePattern | None]:
+def chosen_curves(strategy: str, rows: Sequence[Executed], terms: Terms) -> list[ResourcePattern | None]:
     """Of each numeric parameter, success and reward; None where fewer than two values have ``min_count``."""
     found: list[ResourcePattern | None] = []
     names = sorted({name for e in rows for name, value in e.parameters.items() if _numeric(value)})
@@ -43,7 +36,7 @@ def chosen_curves(
                 (v, y[(value == v) & ~np.isnan(y)], weight[(value == v) & ~np.isnan(y)])
                 for v in levels.tolist()
             ]
-            curve = [part for part in curve if len(part[1]) >= min_count]
+            curve = [part for part in curve if len(part[1]) >= terms.min_count]
             if len(curve) < 2:
                 found.append(None)
                 continue
@@ -52,7 +45,7 @@ def chosen_curves(
             mean, error = np.array([m for m, _ in means]), np.array([s for _, s in means])
             counts = [len(part) for _, part, _ in curve]
             rising = metric == "success"
-            knee, low, high = knee_of(at, mean, error, margin, coverage, rng, rising=rising)
+            knee, low, high = knee_of(at, mean, error, terms, rising=rising)
             found.append(
                 ResourcePattern(
                     "chosen",
@@ -60,17 +53,17 @@ def chosen_curves(
                     name,
                     "success" if rising else "reward",
                     sum(counts),
-                    _levels(at, counts, mean, error, coverage),
+                    _levels(at, counts, mean, error, terms.coverage),
                     knee,
                     low,
                     high,
                     float(isotonic(mean, error)[-1] if rising else mean.max()),
-                    margin,
+                    terms.margin,
                     _differ(mean, error),
                     None,
                     int(stopped[np.isin(value, at)].sum()),
                     known,
-                    _beyond(rows, value, weight, knee, metric, min_count, coverage),
+                    _beyond(rows, value, weight, knee, metric, terms),
                     None,
                 )
             )
@@ -125,16 +118,15 @@ def _beyond(
     weight: Floats,
     knee: float,
     metric: str,
-    min_count: int,
-    coverage: float,
+    terms: Terms,
 ) -> tuple[Beyond, ...]:
     """All values above the knee against the knee."""
     found = []
-    z = float(ndtri(0.5 + coverage / 2.0))
+    z = float(ndtri(0.5 + terms.coverage / 2.0))
     for name in (metric, "duration_s", "cost"):
         y = numbers(getattr(e, name) for e in rows)
         parts = [(value == knee) & ~np.isnan(y), (value > knee) & ~np.isnan(y)]
-        if min(int(part.sum()) for part in parts) < min_count:
+        if min(int(part.sum()) for part in parts) < terms.min_count:
             continue
         (m0, e0), (m1, e1) = (_weighted(y[part], weight[part], share=name == metric) for part in parts)
         reach = z * math.hypot(e0, e1)

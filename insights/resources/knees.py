@@ -7,10 +7,12 @@ Barlow et al. (1972), Statistical inference under order restrictions, for isoton
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["DRAWS", "Floats", "ends", "isotonic", "knee_of"]
+__all__ = ["DRAWS", "Floats", "Terms", "ends", "isotonic", "knee_of"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -18,24 +20,26 @@ DRAWS = 200
 """Of a bootstrap."""
 
 
+class Terms(NamedTuple):
+    """By which curves are judged, as ``analyze_resource_patterns`` was asked; ``rng`` redraws them."""
+
+    margin: float
+    min_count: int
+    coverage: float
+    rng: np.random.Generator
+
+
 def knee_of(
-    at: Floats,
-    mean: Floats,
-    error: Floats,
-    margin: float,
-    coverage: float,
-    rng: np.random.Generator,
-    *,
-    rising: bool,
+    at: Floats, mean: Floats, error: Floats, terms: Terms, *, rising: bool
 ) -> tuple[float, float, float]:
     """Smallest value within the margin of the best, and where it lies when the means are redrawn."""
 
     def first(curves: Floats) -> Floats:
         fitted = isotonic(curves, error) if rising else curves
-        found: Floats = at[np.argmax(fitted >= fitted.max(axis=-1, keepdims=True) - margin, axis=-1)]
+        found: Floats = at[np.argmax(fitted >= fitted.max(axis=-1, keepdims=True) - terms.margin, axis=-1)]
         return found
 
-    low, high = ends(first(mean + error * rng.standard_normal((DRAWS, len(mean)))), coverage)
+    low, high = ends(first(mean + error * terms.rng.standard_normal((DRAWS, len(mean)))), terms.coverage)
     return float(first(mean)), low, high
 
 

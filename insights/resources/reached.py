@@ -21,7 +21,7 @@ from scipy.special import ndtri
 from ..columns import numbers
 from ..executed import Executed
 from .curves import Beyond, Level, ResourcePattern
-from .knees import DRAWS, Floats, ends
+from .knees import DRAWS, Floats, Terms, ends
 
 __all__ = ["reached_curves"]
 
@@ -30,14 +30,7 @@ _SHOWN_STEPS = 24
 _Masks: TypeAlias = tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]
 
 
-def reached_curves(
-    strategy: str,
-    rows: Sequence[Executed],
-    margin: float,
-    min_count: int,
-    coverage: float,
-    rng: np.random.Generator,
-) -> list[ResourcePattern | None]:
+def reached_curves(strategy: str, rows: Sequence[Executed], terms: Terms) -> list[ResourcePattern | None]:
     """By seconds and by retries; None where fewer than ``min_count`` have succeeded."""
     success = np.array([e.success is True for e in rows], bool)
     told = np.array([e.success is not None for e in rows], bool)
@@ -50,23 +43,16 @@ def reached_curves(
             continue
         # Who gives up behind so many retries had no more: a limit, as a timeout is one.
         censored = known & ~success & (stopped if name == "duration_s" else True)
-        if int((known & success).sum()) < min_count:
+        if int((known & success).sum()) < terms.min_count:
             found.append(None)
             continue
-        ends = known & ~success & ~censored
-        found.append(_curve(strategy, name, value, (known & success, ends, censored), margin, coverage, rng))
+        failed = known & ~success & ~censored
+        found.append(_curve(strategy, name, value, (known & success, failed, censored), terms))
     return found
 
 
-def _curve(
-    strategy: str,
-    name: str,
-    value: Floats,
-    masks: _Masks,
-    margin: float,
-    coverage: float,
-    rng: np.random.Generator,
-) -> ResourcePattern:
+def _curve(strategy: str, name: str, value: Floats, masks: _Masks, terms: Terms) -> ResourcePattern:
+    """``masks`` (3, n): executions that have succeeded, that have ended otherwise, that were cut."""
     known = masks[0] | masks[1] | masks[2]
     events = masks[0] | masks[1]
     steps = np.unique(value[events])
@@ -83,11 +69,11 @@ def _curve(
     )
     n = int(known.sum())
     whole = _incidence(counts[None].astype(np.float64), size)[0]
-    drawn = _incidence(rng.multinomial(n, counts / n, DRAWS).astype(np.float64), size)
-    good = whole >= whole[-1] - margin
+    drawn = _incidence(terms.rng.multinomial(n, counts / n, DRAWS).astype(np.float64), size)
+    good = whole >= whole[-1] - terms.margin
     place = int(np.argmax(good))
-    knees = steps[np.argmax(drawn >= drawn[:, -1:] - margin, axis=1)]
-    low, high = ends(knees, coverage)
+    knees = steps[np.argmax(drawn >= drawn[:, -1:] - terms.margin, axis=1)]
+    low, high = ends(knees, terms.coverage)
     knee = float(steps[place])
     shown_at = np.unique(np.linspace(0, len(steps) - 1, min(_SHOWN_STEPS, len(steps))).astype(int))
     levels = tuple(
@@ -95,15 +81,15 @@ def _curve(
             float(steps[i]),
             int((value[known] >= steps[i]).sum()),
             float(whole[i]),
-            *ends(drawn[:, i], coverage),
+            *ends(drawn[:, i], terms.coverage),
         )
         for i in shown_at.tolist()
     )
     lost = drawn[:, -1] - drawn[:, place]
-    beyond = [Beyond("success", float(whole[-1] - whole[place]), *ends(lost, coverage))]
+    beyond = [Beyond("success", float(whole[-1] - whole[place]), *ends(lost, terms.coverage))]
     over = np.maximum(value[known] - knee, 0.0)
     if n > 1:
-        z = float(ndtri(0.5 + coverage / 2.0))
+        z = float(ndtri(0.5 + terms.coverage / 2.0))
         mean, reach = float(over.mean()), z * float(over.std(ddof=1)) / math.sqrt(n)
         beyond.append(Beyond(name, mean, mean - reach, mean + reach))
     return ResourcePattern(
@@ -117,7 +103,7 @@ def _curve(
         low,
         high,
         float(whole[-1]),
-        margin,
+        terms.margin,
         None,
         None,
         int(masks[2].sum()),
