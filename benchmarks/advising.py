@@ -75,7 +75,7 @@ async def measured(dsn: str, calls: int, outcomes: int) -> dict[str, dict[str, f
         async def report() -> None:
             await _run(engine, 30.0, success=True)
 
-        found["a report"] = await _taken(lambda _: report(), calls, None)
+        found["a decision, a report"] = await _taken(lambda _: report(), calls, None)
         for name, stakes in (("own stakes", AdaptationStakes(time_cost=0.002)), ("learned stakes", None)):
 
             async def ask(seconds: float, stakes: AdaptationStakes | None = stakes) -> object:

@@ -12,7 +12,7 @@ from ..canonical import canonical_json
 from .queries import Connection, query
 from .rows import event_from
 
-__all__ = ["append_order", "guardrail_events", "save_guarding"]
+__all__ = ["append_order", "guarding_key", "guardrail_events", "save_guarding"]
 
 
 async def guardrail_events(
@@ -39,6 +39,11 @@ async def append_order(
         )
         await connection.execute(query("advance_bandit"), bandit, event.seq)
     return event
+
+
+def guarding_key(spec_hash: str) -> str:
+    """Under which the progress of a spec's watching guardrails is stored, beside that of its monitors."""
+    return f"guardrails {spec_hash}"
 
 
 async def save_guarding(connection: Connection, bandit: str, key: str, progress: Mapping[str, Any]) -> None:

@@ -1,9 +1,10 @@
 """Retention: old decisions are dropped with their rows, once what they taught stands in the base.
 
 The base goes up to a row below everything that is still needed: the rows that a kept decision knew, decisions
-that wait for an outcome within the reward window, and rows that somebody holds (``nyx.hold``). Sums and
-``verify`` begin behind it. A decision below the base that has a row behind the base, or came late, is kept as
-it is; it can no longer be derived anew, because what it knew cannot be folded any more.
+that wait for an outcome within the reward window, and rows that monitors or guardrails still read
+(``nyx.hold``), or will, as their spec has just come. Sums and ``verify`` begin behind it. A decision below
+the base that has a row behind the base, or came late, is kept as it is; it can no longer be derived anew,
+because what it knew cannot be folded any more.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 
@@ -23,7 +24,7 @@ from .advice import drop_advice
 from .base import Base, base_digest, read_base
 from .executions import drop_executions
 from .fold import Fold
-from .guardrails import guardrail_events
+from .guardrails import guarding_key, guardrail_events
 from .queries import Connection, query
 from .rows import Row, any_row_from, array_text, day_of, spec_from
 from .store import Store
@@ -35,7 +36,6 @@ _DROPPED_AT_ONCE = 2000
 _TRIES, _DELAY_S = 5, 0.2
 _LONG_S = 86_400.0
 _LONGEST_S = 1e11
-_HOLDERS = ("monitors", "guardrails")  # as they are called in a spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,9 @@ class Retained:
     base_seq : row up to which the log may be dropped now; before : until now. decisions : how many went.
     rows : those of the log that went one by one, not with ``months``; both are upper bounds in a dry run.
     months : partitions that went as a whole. held_by : what keeps the base where it is: ``young`` decisions,
-    those ``waiting`` for an outcome, a ``hold``, or the ``end`` of the log. expired : how many decisions were
-    closed before, because their window had passed without an outcome. executions, advice : how many that
-    agents reported, and pieces of advice on running executions, went: by their age alone.
+    those ``waiting`` for an outcome, a ``hold`` of who still reads, or the ``end`` of the log. expired : how
+    many decisions were closed before, because their window had passed without an outcome. executions, advice
+    : how many that agents reported, and pieces of advice on running executions, went: by their age alone.
     """
 
     bandit: str
@@ -86,9 +86,7 @@ async def retain(
     plans = [await _plan(store, cutoff, now) for store in stores]
     if dry_run:
         return plans
-    for store, plan in zip(stores, plans, strict=True):
-        if plan.base_seq > plan.before:
-            await _advance(store, plan)
+    plans = [await _advance(store, plan) for store, plan in zip(stores, plans, strict=True)]
     months: dict[str, list[str]] = {}
     dropped = dict.fromkeys((store.bandit for store in stores), 0)
     for month in await stores[0].pool.fetch(query("whole_months"), day_of(cutoff)):
@@ -129,12 +127,11 @@ async def _plan(store: Store, cutoff: float, now: float) -> Retained:
             day_of(cutoff),
             now,
             store.own_spec.reward.window_s,
-            *await _watchers(store, connection),
         )
         bounds = {
             "young": row["young"],
             "waiting": row["waiting"],
-            "hold": row["held"],
+            "hold": await _held(store, connection, await _watchers(store, connection)),
             "end": row["last_seq"],
         }
         held_by = min((name for name in bounds if bounds[name] is not None), key=lambda name: bounds[name])
@@ -157,26 +154,50 @@ async def _plan(store: Store, cutoff: float, now: float) -> Retained:
     )
 
 
-async def _watchers(store: Store, connection: Connection) -> tuple[list[str], list[str]]:
-    """Whose holds are nobody's any more, and who watches by the newest spec, perhaps from its first row on.
+class _Watchers(NamedTuple):
+    """Whose holds are nobody's any more; the newest spec's hash, and the keys of those who watch by it."""
 
-    A hold ends where no process watches, and the newest spec would have none begin.
-    """
+    gone: list[str]
+    spec_hash: str
+    keys: list[str]
+
+
+async def _watchers(store: Store, connection: Connection) -> _Watchers:
+    """A hold ends where no process watches, and the newest spec would have none begin."""
     newest = spec_from(await connection.fetchval(query("newest_spec"), store.bandit))
-    watching = [holder for holder in _HOLDERS if getattr(newest, holder, None) is not None]
-    idle = [holder for holder in _HOLDERS if holder not in watching]
+    named = {
+        "monitors": newest.spec_hash,
+        "guardrails": guarding_key(newest.spec_hash),
+    }  # as a spec calls them
+    keys = {holder: key for holder, key in named.items() if getattr(newest, holder) is not None}
+    idle = [holder for holder in named if holder not in keys]
     gone = [each for each in idle if await connection.fetchval(query("nobody_leads"), store.bandit, each)]
-    return gone, watching
+    return _Watchers(gone, newest.spec_hash, list(keys.values()))
 
 
-async def _advance(store: Store, plan: Retained) -> None:
-    """Write the sums of all rows up to the new base, for every encoding that has sums, and move the base."""
+async def _held(store: Store, connection: Connection, watchers: _Watchers) -> int | None:
+    """Number of the row behind which somebody still reads; None where nobody does."""
+    held: int | None = await connection.fetchval(query("rows_held"), store.bandit, *watchers)
+    return held
+
+
+async def _advance(store: Store, plan: Retained) -> Retained:
+    """Write the sums of all rows up to the new base, for every encoding that has sums, and move the base.
+
+    Returns what is so then: somebody else's retention may have been faster, or somebody begun to watch.
+    """
+    if plan.base_seq <= plan.before:
+        return plan
     folded = await _folded(store, plan)
     async with store.pool.acquire() as connection, connection.transaction():
         await connection.execute(query("no_limits"))
         await store.lock(connection)
         if store.base_seq != plan.before:
-            return  # somebody else's retention was faster
+            return replace(plan, base_seq=store.base_seq)
+        watchers = await _watchers(store, connection)
+        held = await _held(store, connection, watchers)
+        if held is not None and held < plan.base_seq:
+            return replace(plan, base_seq=plan.before, held_by="hold")
         for spec, base in folded:
             key = (store.bandit, spec.encoding, spec.bucket_rows)
             blocks = [[*block[:3], array_text(block[3])] for block in base.blocks]
@@ -189,7 +210,8 @@ async def _advance(store: Store, plan: Retained) -> None:
                 await connection.execute(query("write_sums"), *key, *columns)
                 await connection.execute(query("advance_checkpoint"), *key, base.seq)
         await connection.execute(query("advance_base"), store.bandit, plan.base_seq)
-        await connection.execute(query("release_holds"), store.bandit, plan.base_seq)
+        await connection.execute(query("release_holds"), store.bandit, plan.base_seq, watchers.gone)
+    return plan
 
 
 async def _folded(store: Store, plan: Retained) -> list[tuple[BanditSpec, Base]]:

@@ -21,6 +21,7 @@ from pathlib import Path
 
 PR_SET_CHILD_SUBREAPER = 36
 GRACE_S = 10.0  # a server that was told to stop needs a moment
+UNSEEN_S = 1.0  # so that what a list has missed is in the next one
 
 
 def become_reaper() -> bool:
@@ -64,16 +65,19 @@ def command_line(pid: int) -> str:
         return "(ended)"
 
 
-def left_behind(grace_s: float) -> list[int]:
-    """Wait for stragglers, then list those that stay."""
+def left_behind(grace_s: float) -> list[int] | None:
+    """Wait for stragglers, then list those that stay; None where there are none.
+
+    The list is empty where what stays cannot be seen, such as the threads of a process whose first has ended.
+    """
     deadline = time.monotonic() + grace_s
     while reap():
         # Empty where a child ended that had forked while they were listed: its own is listed the next time.
-        living = children(os.getpid())
-        if living and time.monotonic() > deadline:
+        living, late = children(os.getpid()), time.monotonic() - deadline
+        if late > (0.0 if living else UNSEEN_S):
             return living
         time.sleep(0.1)
-    return []
+    return None
 
 
 def end(roots: list[int]) -> None:
@@ -102,9 +106,9 @@ def main(command: list[str]) -> int:
         print("processes left behind are looked for on Linux only: not checked here", file=sys.stderr)
         return status
     left = left_behind(grace_s)
-    if not left:
+    if left is None:
         return status
-    found = "; ".join(f"{pid}: {command_line(pid)}" for pid in left)
+    found = "; ".join(f"{pid}: {command_line(pid)}" for pid in left) or "one that cannot be listed"
     print(
         f"`{' '.join(command)}` left processes behind [processes_left]\n"
         f"  expected: none, {grace_s:g} s after it ended\n"

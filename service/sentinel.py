@@ -19,7 +19,7 @@ from ..bandit.events import EventRow
 from ..bandit.guardrails.sentry import Sentry
 from ..errors import NyxError
 from ..persistence.events import append_events, load_progress
-from ..persistence.guardrails import save_guarding
+from ..persistence.guardrails import guarding_key, save_guarding
 from ..persistence.queries import query
 from ..persistence.rows import Row, any_row_from
 from ..persistence.sessions import leader_session
@@ -43,7 +43,7 @@ class Sentinel:
         self._dsn, self._spec, self._learned = dsn, spec, learned
         self.leading = False
         self._told = False
-        self._key = f"guardrails {spec.spec_hash}"
+        self._key = guarding_key(spec.spec_hash)
 
     async def run(self) -> None:
         """Lead whenever nobody else does, until cancelled."""

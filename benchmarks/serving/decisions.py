@@ -1,7 +1,7 @@
 """Decisions over HTTP with durable logging, at fixed rates, beside the bare framework's echo in the same run.
 
 What a decision cannot do without stands beside it too: one-row transactions of pgbench on the same server, at
-the same rate.
+the same rate; these are due at random moments, and not evenly.
 
 The generator runs in a process of its own; server, Postgres and generator share the machine's cores. The time
 of a request is from when it was due until its answer was read.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import signal
 import subprocess
@@ -69,7 +70,7 @@ def _decide(rates: list[int], seconds: float, folder: Path, dsn: str) -> None:
 
 def _quantiles(rate: int, taken: list[float]) -> dict[str, float]:
     p50, p99, p999, longest = np.quantile(taken, [0.5, 0.99, 0.999, 1.0]).tolist()
-    times = {"p50_ms": p50, "p99_ms": p99, "p999_ms": p999, "max_ms": longest, "generator_p99_ms": 0.0}
+    times = {"p50_ms": p50, "p99_ms": p99, "p999_ms": p999, "max_ms": longest, "generator_p99_ms": math.nan}
     return times | {"rate": rate, "answered": len(taken), "errors": 0}
 
 

@@ -1,7 +1,6 @@
 -- name: retention_bounds
 -- $2: older is dropped; $3: its day; $4: now; $5: the window of the bandit, NULL for none. young, waiting: the lowest
--- number that a decision knew which is not older, or still waits for its outcome; held: what others still read from;
--- $6: who does not; $7: who will read from the base on, as long as nothing of his is stored.
+-- number that a decision knew which is not older, or still waits for its outcome.
 SELECT b.base_seq, b.last_seq,
        (SELECT min(d.state_seq) FROM nyx.decision d
         WHERE d.bandit = $1 AND d.decided_on >= $3::date AND d.decided_at >= $2::float8
@@ -14,15 +13,20 @@ SELECT b.base_seq, b.last_seq,
                                WHERE l.bandit = d.bandit AND l.decision_id = d.decision_id
                                  AND l.decided_on = d.decided_on AND l.state <> 'pending')
                    AND NOT EXISTS (SELECT FROM nyx.abandoned a
-                                   WHERE a.bandit = d.bandit AND a.decision_id = d.decision_id)))) AS waiting,
-       LEAST((SELECT min(h.seq) FROM nyx.hold h
-              WHERE h.bandit = $1 AND h.holder <> ALL ($6::text[])),
-             (SELECT b.base_seq
-              WHERE EXISTS (SELECT FROM unnest($7::text[]) AS w (holder)
-                            WHERE NOT EXISTS (SELECT FROM nyx.hold h
-                                              WHERE h.bandit = $1 AND h.holder = w.holder)))) AS held
+                                   WHERE a.bandit = d.bandit AND a.decision_id = d.decision_id)))) AS waiting
 FROM nyx.bandit b
 WHERE b.bandit = $1;
+
+-- name: rows_held
+-- The row behind which others still read; $2: who does not. It is the base for a day behind the first use of the spec
+-- $3, as long as one of its watchers ($4: their keys) has not stored how far it is; who never comes holds up nothing.
+SELECT LEAST((SELECT min(h.seq) FROM nyx.hold h WHERE h.bandit = $1 AND h.holder <> ALL ($2::text[])),
+             (SELECT b.base_seq
+              FROM nyx.bandit b JOIN nyx.spec s ON s.bandit = b.bandit
+              WHERE b.bandit = $1 AND s.spec_hash = $3 AND s.created_at > now() - interval '1 day'
+                AND EXISTS (SELECT FROM unnest($4::text[]) AS w (key)
+                            WHERE NOT EXISTS (SELECT FROM nyx.monitoring m
+                                              WHERE m.bandit = $1 AND m.spec_hash = w.key)))) AS held;
 
 -- name: count_droppable
 SELECT (SELECT count(*) FROM nyx.decision WHERE bandit = $1 AND state_seq < $2) AS decisions,
@@ -43,8 +47,8 @@ ON CONFLICT (bandit, encoding, bucket_rows, arm_id, epoch, bucket) DO UPDATE SET
 SELECT pg_try_advisory_xact_lock(hashtextextended('nyx.' || $2 || ':' || $1, 0));
 
 -- name: release_holds
--- Of those who did not keep the base below: they read nothing any more.
-DELETE FROM nyx.hold WHERE bandit = $1 AND seq < $2;
+-- Of those who read nothing any more ($3), where they would keep the base below.
+DELETE FROM nyx.hold WHERE bandit = $1 AND seq < $2 AND holder = ANY ($3::text[]);
 
 -- name: advance_base
 UPDATE nyx.bandit SET base_seq = $2 WHERE bandit = $1;

@@ -6,9 +6,9 @@
 AGE is a number with s, m (minutes), h, d or w. The sums of what goes are kept as the base, from which verify
 begins, and a restart without newer sums. Decisions whose reward window has passed in silence are closed
 before, with the default reward. Kept are: what a kept decision knew, decisions that wait for an outcome
-within their window, and rows that a monitor holds. Reports on dropped decisions are refused as too late, and
-their ids stay taken. Executions that agents reported and advice on running executions go by their age alone;
-stored patterns stay. Needs the rights of the schema's owner.
+within their window, and rows that monitors or guardrails have not read. Reports on dropped decisions are
+refused as too late, and their ids stay taken. Executions that agents reported and advice on running
+executions go by their age alone; stored patterns stay. Needs the rights of the schema's owner.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = ["add_arguments", "run"]
 _HELD = {
     "young": "the oldest decision that is kept",
     "waiting": "a decision that waits for its outcome",
-    "hold": "a monitor that still reads the rows behind it",
+    "hold": "monitors or guardrails, which have not read the rows behind it",
     "end": "the end of the log",
 }
 

@@ -16,7 +16,9 @@ from nyx_learning import (
 )
 from nyx_learning.bandit.guardrails import Breaker, Guardrails
 from nyx_learning.features.monitors import Monitors
+from nyx_learning.persistence import retention
 from nyx_learning.persistence.queries import query
+from nyx_learning.persistence.store import Store
 
 from .test_retention import drop, work
 
@@ -125,9 +127,43 @@ async def test_what_nobody_has_begun_to_watch_is_kept(
         assert (told.base_seq, told.held_by, told.decisions) == (0, "hold", 0)
     finally:
         await another.close()
-    seen = "SELECT FROM nyx.monitoring WHERE seq >= 6"
     async with asyncio.timeout(30):
-        while not await sql(seen):  # noqa: ASYNC110 (polling what the leader writes)
+        while not await sql("SELECT FROM nyx.monitoring WHERE seq >= 6"):  # noqa: ASYNC110 (of the leader)
             await asyncio.sleep(0.02)
     if holder == "guardrails":
         assert await sql("SELECT seq, kind FROM nyx.log WHERE decision_id IS NULL") == [(7, "guardrail")]
+
+
+async def test_who_never_comes_to_watch_holds_up_nothing_for_long(
+    open_engine: Any, sql: Any, spec: BanditSpec, contexts: Contexts
+) -> None:
+    """A spec that was taken back before anyone watched by it: a day after its first use, rows may go."""
+    engine = await open_engine(spec)
+    await work(engine, contexts, range(10))
+    taken_back = replace(spec, guardrails=Guardrails(Breaker()))
+    await Store(engine._store.pool, taken_back).register()
+    (told,) = await drop(engine)
+    assert (told.base_seq, told.held_by, told.decisions) == (0, "hold", 0)
+    await sql("UPDATE nyx.spec SET created_at = created_at - interval '25 hours'")
+    (told,) = await drop(engine)
+    assert (told.base_seq, told.held_by, told.decisions) == (10, "end", 10)
+
+
+async def test_a_hold_that_comes_while_retention_folds_is_kept(
+    open_engine: Any, sql: Any, spec: BanditSpec, contexts: Contexts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = await open_engine(spec)
+    await work(engine, contexts, range(10))
+
+    async def held_meanwhile(*arguments: Any) -> Any:
+        await sql("INSERT INTO nyx.hold VALUES ('orchestration', 'a monitor', 4)")
+        return await folded(*arguments)
+
+    folded = retention._folded
+    monkeypatch.setattr(retention, "_folded", held_meanwhile)
+    (told,) = await drop(engine)
+    assert (told.base_seq, told.held_by, told.decisions) == (0, "hold", 0)
+    assert await sql("SELECT seq FROM nyx.hold") == [(4,)]
+    monkeypatch.setattr(retention, "_folded", folded)
+    (told,) = await drop(engine)
+    assert (told.base_seq, told.held_by, told.decisions) == (4, "hold", 4)
