@@ -72,7 +72,7 @@ class Flushing:
         self._remembered, self._provenance = remembered, provenance
         self._spooling, self._availability, self._arrive = spooling, availability, arrive
         self._kept_apart = Conflicts(store)
-        self._one_at_a_time = asyncio.Lock()
+        self._one_at_a_time, self._adopting = asyncio.Lock(), asyncio.Lock()
         self.conflicts = self.unlearned = 0
         self.problem: str | None = None
         """Why records are kept back though the database answers; None where none are."""
@@ -121,9 +121,11 @@ class Flushing:
         spool = self._spooling.spool
         if spool is None:
             return
-        for file in await asyncio.to_thread(spool.find):
-            spool.adopt(file)
-            _LOG.warning("%d records of a process that has ended: adopted %s", len(file.entries), file.path)
+        async with self._adopting:  # a file that was found is adopted when the next look ends
+            for file in await asyncio.to_thread(spool.find):
+                spool.adopt(file)
+                count = len(file.entries)
+                _LOG.warning("%d records of a process that has ended: adopted %s", count, file.path)
 
     async def flush(self) -> int:
         """Send what is not on its way already; returns how many records are still in the spool.

@@ -1,6 +1,8 @@
 """What the spool takes while the database is away, and what is said where it takes nothing."""
 
+import asyncio
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -96,6 +98,37 @@ async def test_a_living_process_takes_over_from_a_dead_one(
     assert await living.flush() == 0
     assert (await living.rewards("wf-1")).reward == 0.25
     assert (await living.verify()).ok
+
+
+async def test_who_looks_for_files_waits_for_who_has_found_them(
+    open_engine: Any, spec: BanditSpec, contexts: Contexts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one look has found and not yet adopted, the next must not take for nothing."""
+    dead, living = await open_engine(spec), await open_engine(spec)
+    monkeypatch.setattr(dead._parts.flushing, "flush", never)
+    monkeypatch.setattr(living._parts.flushing, "flush", never)
+    dead._parts.availability.lost("a test")
+    decision = await dead.select_arm(contexts(0), "wf-1")
+    dead._parts.spooling.spool._own.release()
+    spool, found, going_on = living._parts.spooling.spool, threading.Event(), threading.Event()
+    find = spool.find
+
+    def slow() -> list[Any]:
+        files = find()
+        if files:
+            found.set()
+            going_on.wait(30.0)
+        return files  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(spool, "find", slow)
+    looks = [asyncio.create_task(living._parts.flushing.adopt()) for _ in range(2)]
+    await asyncio.to_thread(found.wait, 30.0)
+    done, _ = await asyncio.wait(looks, timeout=0.1)
+    assert not done
+    going_on.set()
+    await asyncio.gather(*looks)
+    assert await living.select_arm(contexts(0), "wf-1") == decision
+    monkeypatch.undo()
 
 
 async def test_records_are_brought_to_the_disk_where_that_is_asked_for(
