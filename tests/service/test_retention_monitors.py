@@ -48,6 +48,10 @@ async def test_epochs_of_monitors_stand_behind_retention(
     async with asyncio.timeout(30):
         while not (events := await sql(epochs)):  # noqa: ASYNC110 (polling what the leader writes)
             await asyncio.sleep(0.02)
+        # The leader has seen its own event too: it stores no hold any more until there are other rows.
+        at_rest = "SELECT FROM nyx.monitoring m JOIN nyx.bandit b USING (bandit) WHERE m.seq = b.last_seq"
+        while not await sql(at_rest):  # noqa: ASYNC110 (polling what the leader writes)
+            await asyncio.sleep(0.02)
     (told,) = await drop(engine)
     assert (told.base_seq, told.held_by) == (0, "hold")  # so few rows are all remembered
     await sql("UPDATE nyx.hold SET seq = 150")
