@@ -29,7 +29,7 @@ from nyx_learning import (
     PerformanceMetrics,
     Strategy,
 )
-from nyx_learning.persistence.embedded.server import start
+from nyx_learning.persistence.embedded import start
 
 LIMIT_MS, AIM_MS = 20.0, 1.0
 
@@ -96,7 +96,10 @@ def main() -> None:
     parser.add_argument("--outcomes", type=int, default=1000, help="that are known beforehand")
     parser.add_argument("--json", action="store_true", help="as JSON")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, start(Path(folder) / "data") as server:
+    with (
+        tempfile.TemporaryDirectory(prefix="nyx-bench-", dir="/tmp") as folder,
+        start(Path(folder) / "data") as server,
+    ):
         found = asyncio.run(measured(server.dsn, options.calls, options.outcomes))
     if options.json:
         print(json.dumps(found))

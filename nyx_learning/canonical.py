@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from json import encoder
 from json.encoder import encode_basestring_ascii as quoted
@@ -54,7 +54,7 @@ def _alike() -> bool:
 _ALIKE = _alike()
 
 
-def plain_json(content: Mapping[str, Any]) -> str:
+def plain_json(content: Any) -> str:
     """``canonical_json`` of what was checked before: strings, booleans, integers, finite floats, None, and
     lists, tuples and dicts of them. In an eighth of the time.
     """

@@ -36,6 +36,7 @@ _DROPPED_AT_ONCE = 2000
 _TRIES, _DELAY_S = 5, 0.2
 _LONG_S = 86_400.0
 _LONGEST_S = 1e11
+_HOLDERS = ("monitors", "guardrails")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +166,12 @@ class _Watchers(NamedTuple):
 async def _watchers(store: Store, connection: Connection) -> _Watchers:
     """A hold ends where no process watches, and the newest spec would have none begin."""
     newest = spec_from(await connection.fetchval(query("newest_spec"), store.bandit))
-    named = {
-        "monitors": newest.spec_hash,
-        "guardrails": guarding_key(newest.spec_hash),
-    }  # as a spec calls them
-    keys = {holder: key for holder, key in named.items() if getattr(newest, holder) is not None}
-    idle = [holder for holder in named if holder not in keys]
+    keys = {}
+    if newest.monitors is not None:
+        keys["monitors"] = newest.spec_hash
+    if newest.guardrails is not None:
+        keys["guardrails"] = guarding_key(newest.spec_hash)
+    idle = [holder for holder in _HOLDERS if holder not in keys]
     gone = [each for each in idle if await connection.fetchval(query("nobody_leads"), store.bandit, each)]
     return _Watchers(gone, newest.spec_hash, list(keys.values()))
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import os
 import signal
 import subprocess
@@ -52,7 +51,7 @@ def main() -> None:
             for rate in rates:
                 _row("echo of the bare framework", _load(url, "/echo", rate, seconds))
         with start(Path(folder) / "postgres") as postgres:
-            pgbench = Pgbench(postgres.dsn, seconds=round(seconds))
+            pgbench = Pgbench(postgres.dsn, seconds=max(1, round(seconds)))
             asyncio.run(pgbench.prepare())
             for rate in rates:
                 _row("one-row commit of pgbench", _quantiles(rate, pgbench.at_rate_ms(_CONNECTIONS, rate)))
@@ -70,7 +69,7 @@ def _decide(rates: list[int], seconds: float, folder: Path, dsn: str) -> None:
 
 def _quantiles(rate: int, taken: list[float]) -> dict[str, float]:
     p50, p99, p999, longest = np.quantile(taken, [0.5, 0.99, 0.999, 1.0]).tolist()
-    times = {"p50_ms": p50, "p99_ms": p99, "p999_ms": p999, "max_ms": longest, "generator_p99_ms": math.nan}
+    times = {"p50_ms": p50, "p99_ms": p99, "p999_ms": p999, "max_ms": longest}
     return times | {"rate": rate, "answered": len(taken), "errors": 0}
 
 
@@ -78,7 +77,7 @@ def _row(name: str, found: dict[str, float]) -> None:
     times = ("p50_ms", "p99_ms", "p999_ms", "max_ms", "generator_p99_ms")
     print(
         f"    {name:28} {found['rate']:6.0f} {found['answered']:8.0f} {found['errors']:6.0f} "
-        + " ".join(f"{found[time]:8.2f}" for time in times)
+        + " ".join(f"{found[time]:8.2f}" if time in found else f"{'-':>8}" for time in times)
     )
 
 
