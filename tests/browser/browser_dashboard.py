@@ -197,7 +197,9 @@ def test_a_key_opens_and_its_end_closes(visit: Visit, history: str, tmp_path: Pa
         page.get_by_label("API key").fill(key)
         page.get_by_role("button", name="Log in").click()
         page.wait_for_url(url + "/")
+        expect(page.locator("html.on")).to_be_attached(timeout=120_000)
         keys.revoke(known.id)
-        page.goto(url + "/")
+        # Nobody touches it: the stream ends, is refused when asked for again, and the page finds out why.
+        page.wait_for_url("**/ui/login?next=%2F", timeout=120_000)
         expect(page.get_by_role("heading", level=1)).to_have_text("Log in")
         page.close()  # before its server ends: that would be a complaint

@@ -52,7 +52,14 @@ async def static(name: str) -> Response:
 
 @router.get("/ui/events")
 async def events(request: Request) -> Response:
-    """Server-sent events: something about a bandit, or all of them, has changed."""
+    """Server-sent events: something about a bandit, or all of them, has changed.
+
+    A script reads this, which a way to the login tells nothing; and a refusal brings no cookie, which could
+    come behind the one of a login in another window.
+    """
+    desk: Desk = request.app.state.dashboard
+    if desk.sessions.visitor(request.cookies).role is None:
+        return await problem_of(request, _session_ended())
     return await framed(request, _events)
 
 
@@ -122,6 +129,17 @@ def _look(visit: Visit, subject: str | None) -> Callable[[], Awaitable[object]]:
         ]
 
     return look
+
+
+def _session_ended() -> Refused:
+    return Refused(
+        401,
+        "session_ended",
+        "nobody is logged in here, or no longer",
+        expected="the cookie of a session whose key is known",
+        found="none, or one that has ended",
+        fix="log in: /ui/login",
+    )
 
 
 def _gone(visit: Visit) -> Callable[[], Awaitable[bool]]:

@@ -116,8 +116,9 @@ function listen() {
   stream.addEventListener("error", () => {
     document.documentElement.classList.remove("on");
     if (stream && stream.readyState === EventSource.CLOSED) {
-      stream = null; // refused: there are too many, or the session has ended
-      setTimeout(() => { readAgain(); listen(); }, AGAIN_MS);
+      stream = null; // refused: there are too many, or the session has ended, which a look at the page tells
+      readAgain();
+      setTimeout(listen, AGAIN_MS);
     }
   });
 }

@@ -41,12 +41,29 @@ def order(csrf: str, **further: Any) -> dict[str, Any]:
 async def test_without_a_key_there_is_only_the_login(serve: Serve, keys: KeyFile) -> None:
     keys.create("ops", Role.ADMIN)
     client = await serve()
-    for path in ("/", GUARDRAILS, "/ui/events", "/ui/decision?bandit=x&id=y"):
+    for path in ("/", GUARDRAILS, "/ui/decision?bandit=x&id=y"):
         answer = await client.get(path)
         assert answer.status_code == 303, path
         assert answer.headers["location"].startswith("/ui/login?next=%2F")
     assert (await client.post("/ui/override", data=order("x"))).headers["location"] == "/ui/login?next=%2F"
     assert (await client.get("/ui/login")).status_code == 200
+
+
+async def test_without_a_session_there_is_no_news_and_no_cookie(serve: Serve, keys: KeyFile) -> None:
+    known, key = keys.create("ops", Role.READER)
+    client = await serve()
+    for path in ("/ui/events", "/ui/events?bandit=orchestration"):
+        answer = await client.get(path)
+        assert answer.status_code == 401
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["code"] == "session_ended"
+        assert "set-cookie" not in answer.headers
+    await log_in(client, key)
+    keys.revoke(known.id)
+    ended = await client.get("/ui/events")
+    assert (ended.status_code, ended.json()["code"]) == (401, "session_ended")
+    # The cookie of a login in another window would be lost with it.
+    assert "set-cookie" not in ended.headers
 
 
 async def test_a_key_begins_a_session_and_stands_in_no_cookie(serve: Serve, keys: KeyFile) -> None:
