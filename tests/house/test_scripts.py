@@ -137,6 +137,7 @@ UNLISTED = f"""
 import runpy, subprocess, sys
 guard = runpy.run_path({str(GUARD)!r})
 left_behind, told = guard["left_behind"], []
+left_behind.__globals__["UNSEEN_S"] = 30.0
 listed = left_behind.__globals__["children"]
 def children(parent):
     told.append(listed(parent) if told else [])

@@ -167,7 +167,7 @@ async def test_a_newer_schema(owner: asyncpg.Connection, database_dsn: str) -> N
         "SELECT count(*) FROM pg_stat_activity"
         " WHERE application_name = 'nyx-learning' AND datname = current_database()"
     )
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while await owner.fetchval(counted):  # noqa: ASYNC110 (polling other processes)
             await asyncio.sleep(0.01)
 
@@ -176,7 +176,7 @@ async def test_closing_does_not_wait_for_ever(database_dsn: str) -> None:
     pool = await connect(database_dsn)
     busy = asyncio.create_task(pool.execute("SELECT pg_sleep(30)"))
     await asyncio.sleep(0.05)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await close_pool(pool, timeout_s=0.2)
         with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
             await busy

@@ -214,7 +214,7 @@ def test_the_next_starter_gives_an_orphaned_server_a_supervisor(folder: Path) ->
     old = supervisor_of(folder)
     os.kill(old, signal.SIGKILL)
     kill(child)
-    assert len(processes(folder)) == 1
+    wait_until(lambda: len(processes(folder)) == 1)
     second = launch_ready(folder)
     assert supervisor_of(folder) != old
     kill(second)

@@ -36,9 +36,10 @@ async def started(pool: asyncpg.Pool) -> AsyncIterator[Callable[[str], News]]:
 
 
 async def listening(pool: asyncpg.Pool, count: int) -> list[int]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(found := await pool.fetch(LISTENERS)) < count:  # noqa: ASYNC110 (polling the server)
             await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)  # they are listed a moment before they hear
     return [row["pid"] for row in found]
 
 
@@ -61,19 +62,23 @@ async def test_told_and_heard(started: Callable[[str], News], pool: asyncpg.Pool
 async def test_at_most_one_in_20_ms(started: Callable[[str], News], pool: asyncpg.Pool) -> None:
     one = started("b")
     received: list[str] = []
+    loop = asyncio.get_running_loop()
     async with pool.acquire() as connection:
 
         def hear(*arguments: object) -> None:
             received.append(str(arguments[3]))
 
         await connection.add_listener(one.channel, hear)
+        began = loop.time()
         for seq in range(1, 201):
             one.tell(seq)
             await asyncio.sleep(0.001)
-        await asyncio.sleep(0.1)
+        async with asyncio.timeout(30):
+            while received[-1:] != ["200"]:  # noqa: ASYNC110 (what the server sends)
+                await asyncio.sleep(0.001)
+        took = loop.time() - began
         await connection.remove_listener(one.channel, hear)
-    assert received[-1] == "200"
-    assert len(received) <= 25
+    assert len(received) <= 1 + took / 0.02
 
 
 async def test_a_lost_connection_is_made_again(
@@ -83,7 +88,7 @@ async def test_a_lost_connection_is_made_again(
     one = started("b")
     (pid,) = await listening(pool, 1)
     await pool.execute("SELECT pg_terminate_backend($1)", pid)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while pid in (found := await listening(pool, 1)):  # noqa: ASYNC110 (polling the server)
             await asyncio.sleep(0.01)
     assert found != [pid]

@@ -50,6 +50,7 @@ async def open_engine(database_dsn: str, clean_loop: None) -> AsyncIterator[Open
 
     async def opened(spec: BanditSpec, dsn: str = database_dsn, **options: Any) -> LearningEngine:
         options.setdefault("deadline_s", 60.0)  # a busy machine is no outage
+        options.setdefault("patience_s", 30.0)
         engine = await LearningEngine.open(spec, dsn, **options)
         engines.append(engine)
         return engine

@@ -21,7 +21,7 @@ def run(work: Any) -> Any:
 
 
 async def fill(dsn: str, spec: BanditSpec, contexts: Callable[[int], dict[str, Any]], count: int) -> None:
-    async with await LearningEngine.open(spec, dsn) as engine:
+    async with await LearningEngine.open(spec, dsn, deadline_s=60.0) as engine:
         for i in range(count):
             decision = await engine.select_arm(contexts(i), f"wf-{i:03d}")
             if i % 5 < 4:

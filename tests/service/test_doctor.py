@@ -49,7 +49,8 @@ async def looked(open_engine: Any, spec: BanditSpec, database_dsn: str) -> Calla
     return look
 
 
-async def test_a_sound_database(looked: Any) -> None:
+async def test_a_sound_database(looked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nyx_learning.persistence.diagnosis._SLOW_S", 60.0)  # a busy machine is no slow line
     found = await looked()
     assert list(found) == CHECKS
     # The server of the tests runs without fsync, and doctor says so.

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.patiently import PATIENTLY
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
-def run(name: str, **environment: str) -> str:
+def run(name: str, *before: str, **environment: str) -> str:
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("NYX_DATA")}
     done = subprocess.run(
-        [sys.executable, "-W", "error", EXAMPLES / name],
+        [sys.executable, "-W", "error", *before, EXAMPLES / name],
         env=inherited | environment,
         capture_output=True,
         text=True,
@@ -44,7 +46,7 @@ def test_pure_bandit() -> None:
 
 def test_quickstart_goes_on_where_it_was(database_dsn: str) -> None:
     for decisions in (20, 40):
-        told = run("quickstart.py", NYX_DATABASE_URL=database_dsn).splitlines()
+        told = run("quickstart.py", PATIENTLY, NYX_DATABASE_URL=database_dsn).splitlines()
         assert told[-1] == f"{decisions} of {decisions} decisions re-derived, sums match: True"
         assert [re.match(r"\S+", line)[0] for line in told[:-1]] == [  # type: ignore[index]
             "direct",

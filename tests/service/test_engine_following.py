@@ -14,7 +14,7 @@ LISTENERS = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND dat
 
 
 async def listening(sql: Any, count: int) -> list[int]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(found := await sql(LISTENERS)) < count:  # noqa: ASYNC110 (polling the server)
             await asyncio.sleep(0.02)
     return [pid for (pid,) in found]

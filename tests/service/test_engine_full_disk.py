@@ -77,7 +77,7 @@ async def test_no_space_is_left_for_the_tables(
     cluster = site.primary()
     await asyncio.to_thread(cluster.start)
     await run(cluster, f"CREATE TABLESPACE small LOCATION '{small_disk}'")
-    engine = await open_engine(spec, cluster.dsn, deadline_s=1.0, patience_s=0.3)
+    engine = await open_engine(spec, cluster.dsn, patience_s=2.0)
     assert await work(engine, contexts, range(3)) == [("normal", i + 1) for i in range(3)]
     connection = await asyncpg.connect(cluster.dsn)
     for (table,) in await connection.fetch(TABLES):
@@ -107,7 +107,7 @@ async def test_a_file_may_not_grow(
     """A limit that any user may set, RLIMIT_FSIZE; a quota on the disk is answered in the same way."""
     cluster = site.primary("--wal-segsize=1")
     await asyncio.to_thread(cluster.start)
-    engine = await open_engine(spec, cluster.dsn, deadline_s=1.0, patience_s=0.3)
+    engine = await open_engine(spec, cluster.dsn, patience_s=2.0)
     assert await work(engine, contexts, range(3)) == [("normal", i + 1) for i in range(3)]
     connection = await asyncpg.connect(cluster.dsn)
     table = await connection.fetchval("SELECT tableoid::regclass::text FROM nyx.log LIMIT 1")

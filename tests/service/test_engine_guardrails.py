@@ -29,7 +29,7 @@ async def worked(
 
 
 async def until_learned(engine: LearningEngine, seq: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while engine.state_seq < seq:  # noqa: ASYNC110 (another process)
             await asyncio.sleep(0.01)
 

@@ -86,7 +86,7 @@ async def test_closing_writes_what_is_in_flight(
         "SELECT count(*) FROM pg_stat_activity"
         " WHERE application_name = 'nyx-learning' AND datname = current_database()"
     )
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while await sql(connected) != [(0,)]:  # noqa: ASYNC110 (polling other processes)
             await asyncio.sleep(0.01)
 
@@ -115,6 +115,7 @@ async def test_connections_are_cut_again_and_again(
     cutting = asyncio.create_task(cut())
     receipts = [r for rs in await asyncio.gather(*(run(k) for k in range(8))) for r in rs]
     await cutting
+    await engine._pool.expire_connections()  # the last cut may come behind the last report
     assert all(receipt.applied for receipt in receipts)
     assert sorted(receipt.seq for receipt in receipts) == list(range(1, 201))
     assert await sql("SELECT count(*), max(seq) FROM nyx.log") == [(200, 200)]
@@ -153,7 +154,7 @@ async def test_the_server_is_restarted(
     server: list[EmbeddedServer],
     request: pytest.FixtureRequest,
 ) -> None:
-    engine = await open_engine(named(spec, request), server[0].dsn)
+    engine = await open_engine(named(spec, request), server[0].dsn, patience_s=60.0)
     decisions = [await engine.select_arm(contexts(i), f"wf-{i}") for i in range(20)]
     await engine.update_reward(decisions[0], reward=0.5)
     await asyncio.to_thread(server[0].close)
@@ -218,7 +219,7 @@ async def test_following_goes_on_after_any_error(
 
     monkeypatch.setattr(idle._store.log, "last_seq", failing)
     await one.update_reward(await one.select_arm(contexts(0)), reward=0.5)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while idle.state_seq < 1:  # noqa: ASYNC110 (polling other processes)
             await asyncio.sleep(0.02)
     assert failures
@@ -233,7 +234,7 @@ async def test_learning_that_fails_does_not_fail_the_report(
     with monkeypatch.context() as patched:
         patched.setattr(engine._replica, "fold", lambda _rows: 1 / 0)
         assert (await engine.update_reward(decision, reward=0.5)).applied
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while engine.state_seq < 1:  # noqa: ASYNC110 (polling other processes)
             await asyncio.sleep(0.02)
     assert (await engine.verify()).ok
@@ -243,7 +244,7 @@ async def test_the_embedded_server_goes_with_the_engine(
     spec: BanditSpec, contexts: Contexts, home: Path, clean_loop: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NYX_DATABASE_URL", "postgresql://127.0.0.1:1/not-this-one")
-    async with await LearningEngine.open(spec, data_home=home) as engine:
+    async with await LearningEngine.open(spec, data_home=home, deadline_s=60.0) as engine:
         await engine.update_reward(await engine.select_arm(contexts(0)), reward=0.5)
         dsn = engine._server.dsn  # type: ignore[union-attr]
     with pytest.raises((OSError, asyncpg.PostgresError)):

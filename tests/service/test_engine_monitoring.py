@@ -46,7 +46,7 @@ def falling(arm: str, i: int) -> float:
 
 async def caught_up(engine: LearningEngine) -> None:
     """Wait until the monitors have seen every row, and this process has learned every row."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             status = await engine.monitoring()
             assert status is not None

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -67,21 +67,24 @@ def files_below(folder: Path) -> list[Path]:
 async def frozen(home: Path) -> AsyncIterator[None]:
     """Stop every process of the server in its tracks: connections stay, and nothing answers."""
     postmaster = int((home / "cluster" / "postmaster.pid").read_text().split()[0])
+    os.kill(postmaster, signal.SIGSTOP)  # first: it starts no further ones
     listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(postmaster)], capture_output=True, text=True)  # noqa: ASYNC221, PLW1510 (moments)
     processes = [postmaster, *map(int, listed.stdout.split())]
     for process in processes:
-        os.kill(process, signal.SIGSTOP)
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGSTOP)
     try:
         yield
     finally:
         for process in reversed(processes):
-            os.kill(process, signal.SIGCONT)
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGCONT)
 
 
 async def test_the_server_is_stopped_and_comes_back(
     open_engine: Any, own: BanditSpec, contexts: Contexts, home: Path, server: list[EmbeddedServer]
 ) -> None:
-    engine = await open_engine(own, server[0].dsn, deadline_s=0.05, patience_s=0.3)
+    engine = await open_engine(own, server[0].dsn, patience_s=2.0)
     before = await engine.select_arm(contexts(0), "before")
     assert (await engine.update_reward(before, reward=0.5)).seq == 1
     assert engine.health().learning
@@ -192,19 +195,21 @@ async def test_two_processes_decide_the_same_id_apart(
 ) -> None:
     """The first one flushed is canonical; of the other, decision and outcome are kept, and not learned."""
     one, two = await open_engine(spec), await open_engine(spec)
-    for engine in (one, two):
-        engine._parts.availability.lost("a test")
-        monkeypatch.setattr(engine._parts.flushing, "flush", never)
-    canonical = await one.select_arm(contexts(0), "wf-1")
-    await asyncio.sleep(0.01)
-    other = await two.select_arm(contexts(0), "wf-1")
-    assert {canonical.mode, other.mode} == {"spooled"}
-    assert canonical.time != other.time
-    assert (await one.update_reward(canonical, reward=0.75)).state == "spooled"
-    assert (await two.update_reward(other, reward=0.25)).state == "spooled"
-    assert (await two.update_reward("wf-1", Outcome(success=True), identifier="b")).state == "spooled"
-    monkeypatch.undo()
-    assert await one.flush() == 0
+    with monkeypatch.context() as patched:
+        patched.setattr(two._parts.flushing, "flush", never)
+        with patched.context() as also:
+            also.setattr(one._parts.flushing, "flush", never)
+            for engine in (one, two):
+                engine._parts.availability.lost("a test")
+            canonical = await one.select_arm(contexts(0), "wf-1")
+            await asyncio.sleep(0.01)
+            other = await two.select_arm(contexts(0), "wf-1")
+            assert {canonical.mode, other.mode} == {"spooled"}
+            assert canonical.time != other.time
+            assert (await one.update_reward(canonical, reward=0.75)).state == "spooled"
+            assert (await two.update_reward(other, reward=0.25)).state == "spooled"
+            assert (await two.update_reward("wf-1", Outcome(success=True), identifier="b")).state == "spooled"
+        assert await one.flush() == 0
     assert await two.flush() == 0
     assert await sql("SELECT decision_id, digest FROM nyx.decision") == [("wf-1", canonical.digest)]
     assert await sql("SELECT decision_id, digest FROM nyx.conflict") == [("wf-1", other.digest)]

@@ -259,7 +259,11 @@ async def test_whole_months_go_where_all_bandits_agree(
         "SELECT count(*) FROM pg_inherits WHERE inhparent IN ('nyx.decision'::regclass, 'nyx.log'::regclass)"
     )
     (before,) = await sql(parts)
-    then = clock.time() + LONG + 32 * 86_400.0  # the present month is over, and old
+    ((over,),) = await sql(
+        "SELECT extract(epoch FROM date_trunc('month', now() AT TIME ZONE 'UTC')"
+        " + interval '1 month')::float8"
+    )
+    then = over + LONG  # the present month is over, and old; the next, which has no rows, is not
     (told,) = await drop(one, now=then)  # the other bandit's rows stand in the same partitions
     assert (told.months, told.decisions) == ((), 10)
     assert await sql(parts) == [before]
@@ -282,14 +286,17 @@ async def test_writers_go_on_meanwhile(
     open_engine: Any, sql: Any, spec: BanditSpec, contexts: Contexts
 ) -> None:
     engine, other = await open_engine(spec), await open_engine(spec)
+    began: dict[LearningEngine, float] = {}
 
     async def write(own: LearningEngine, first: int) -> None:
-        await work(own, contexts, range(first, first + 60))
+        for i in range(first, first + 60):
+            began[own] = clock.time()
+            await work(own, contexts, range(i, i + 1))
 
     async def age() -> None:
         for _ in range(4):
             await asyncio.sleep(0.05)
-            await drop(engine, now=clock.time() + LONG - 0.05)
+            await drop(engine, now=min(began.values()) + LONG)  # all but what is under way
 
     await asyncio.gather(write(engine, 0), write(other, 100), age())
     assert await sql("SELECT last_seq FROM nyx.bandit") == [(120,)]

@@ -250,7 +250,7 @@ def test_a_call_is_tried_again_with_the_same_content() -> None:
 def test_an_id_is_made_before_the_first_try() -> None:
     transport, asked = _answering(httpx.ReadTimeout("slow"))
     with (
-        NyxClient(URL, "b", transport=transport, deadline_s=0.4) as client,
+        NyxClient(URL, "b", transport=transport, deadline_s=2.0) as client,
         pytest.raises(DatabaseUnavailable),
     ):
         client.select_arm({"task": "code"})

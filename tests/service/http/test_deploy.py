@@ -38,7 +38,10 @@ def _yaml(name: str) -> Any:
     return yaml.safe_load((DEPLOY / name).read_text(encoding="utf-8"))
 
 
-async def test_boards_and_alerts_ask_for_what_the_server_tells(serve: Serve, spec: BanditSpec) -> None:
+async def test_boards_and_alerts_ask_for_what_the_server_tells(
+    serve: Serve, spec: BanditSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nyx_learning.service.http.standings._PATIENCE_S", 60.0)  # all counts are told
     client = await serve()
     (await client.post("/v1/bandits", json=spec.to_dict())).raise_for_status()
     asked = {"context": {"task": "code", "size": 1.5}, "decision_id": "a"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.patiently import PATIENTLY, wait_long
 
 FOLDER = Path(__file__).resolve().parents[3] / "examples" / "orchestrators"
 MODULES = ("agent_level", "orchestrators", "run", "world")
@@ -22,6 +25,13 @@ def example(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.syspath_prepend(str(FOLDER))
     import run  # type: ignore[import-not-found]  # examples are run by path
 
+    wait_long(monkeypatch)
+    plainly = subprocess.run
+
+    def patiently(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        return plainly([command[0], PATIENTLY, *command[1:]], **options)
+
+    monkeypatch.setattr(subprocess, "run", patiently)
     yield run
     for name in MODULES:
         sys.modules.pop(name, None)

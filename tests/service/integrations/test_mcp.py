@@ -12,6 +12,7 @@ import pytest
 
 from nyx_learning import BanditSpec, LearningEngine
 from nyx_learning.service.cli import main
+from tests.patiently import PATIENTLY
 
 pytest.importorskip("mcp", reason="the extra 'mcp' is not installed")
 
@@ -127,8 +128,8 @@ async def test_the_command_over_stdio(shared_dsn: str, two_ways: BanditSpec, tmp
     command = StdioServerParameters(
         command=sys.executable,
         args=[
-            "-c",
-            "from nyx_learning.service.cli import main; raise SystemExit(main())",
+            PATIENTLY,
+            str(Path(sys.executable).with_name("nyx-learning")),
             "mcp",
             "--spec",
             str(spec),
@@ -140,7 +141,7 @@ async def test_the_command_over_stdio(shared_dsn: str, two_ways: BanditSpec, tmp
     async with Client(stdio_client(command)) as client:
         choice = await asked(client, "select_arm", context=CODE, decision_id="wf-1")
         assert (await asked(client, "update_reward", decision_id="wf-1", reward=0.5))["applied"]
-    async with await LearningEngine.open(two_ways, shared_dsn) as engine:
+    async with await LearningEngine.open(two_ways, shared_dsn, deadline_s=60.0) as engine:
         assert (await engine.decision("wf-1")).arm_id == choice["arm_id"]
         assert await engine.counts() == {"decisions": 1, "rewards": 1, "abandoned": 0}
 
