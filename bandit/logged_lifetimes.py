@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..features import Encoder, Numeric, Value
-from ..features.schema import columns
+from ..features.kinds import columns
 from .contribution import first_contribution
 from .lifetimes import EDGES, Lifetimes
 from .log import LogRow, RewardRow, check_turn

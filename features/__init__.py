@@ -1,7 +1,8 @@
 """Context: its schema, its encoding, and (in ``monitors``) what watches its world."""
 
 from .encoding import ONE, Encoder
-from .schema import Categorical, ContextSchema, Feature, Flag, Numeric, Ordinal, Value
+from .kinds import Categorical, Feature, Flag, Numeric, Ordinal, Value
+from .schema import ContextSchema
 
 __all__ = [
     "ONE",

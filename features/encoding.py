@@ -19,19 +19,8 @@ from typing import Any, TypeAlias
 
 from .. import ieee
 from ..errors import ContextInvalid, shown
-from .schema import (
-    MAX_TEXT,
-    UNSTORABLE,
-    Categorical,
-    ContextSchema,
-    Feature,
-    Flag,
-    Numeric,
-    Ordinal,
-    Value,
-    columns,
-    invalid_context,
-)
+from .kinds import MAX_TEXT, UNSTORABLE, Categorical, Feature, Flag, Numeric, Ordinal, Value, columns
+from .schema import ContextSchema, invalid_context
 
 __all__ = ["ONE", "Encoder", "groups"]
 

@@ -15,15 +15,8 @@ import numpy.typing as npt
 from ..bandit.kernels.elementary import log
 from ..canonical import quoted
 from ..features import ONE, Encoder
-from ..features.schema import (
-    Categorical,
-    ContextSchema,
-    Feature,
-    Flag,
-    Numeric,
-    Ordinal,
-    columns,
-)
+from ..features.kinds import Categorical, Feature, Flag, Numeric, Ordinal, columns
+from ..features.schema import ContextSchema
 from ..ieee import log as plain_log
 from ..jit import kernel
 from ..persistence.wire import Bytes, Integers

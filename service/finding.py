@@ -11,7 +11,7 @@ from typing import Any
 from ..bandit import BanditSpec
 from ..errors import InputInvalid, shown
 from ..features import Numeric
-from ..features.schema import Categorical, Ordinal
+from ..features.kinds import Categorical, Ordinal
 from ..insights.failures import FailurePatterns, detect_failure_patterns
 from ..insights.failures.detecting import check_questions as check_failures
 from ..insights.opportunities import (

@@ -6,13 +6,17 @@ With the defaults, a machine that stands still for a moment lets a decision be m
 be spooled. Both are right, and not what a test means that is about something else.
 """
 
+from __future__ import annotations
+
 import runpy
 import sys
 from pathlib import Path
-
-import pytest
+from typing import TYPE_CHECKING
 
 from nyx_learning import LearningEngine
+
+if TYPE_CHECKING:
+    import pytest
 
 __all__ = ["PATIENTLY", "wait_long"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ... import ieee
 from ...features import ONE, Value
-from ...features.schema import Categorical, Feature, Flag, Numeric, Ordinal
+from ...features.kinds import Categorical, Feature, Flag, Numeric, Ordinal
 from ..arms import Arm
 from ..decision import Beliefs
 from ..learner import Learner

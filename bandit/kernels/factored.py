@@ -1,7 +1,7 @@
 """The hierarchical model where each strategy's sums are kept over ψ = (φ, z): context and parameters
 together.
 
-The tree and its solution are those of ``kernels.hierarchical``; what differs is where a node's sums come
+The tree and its solution are those of ``kernels.elimination``; what differs is where a node's sums come
 from, and that any point (φ, z) of a strategy can be scored, not only listed arms.
 """
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...jit import kernel
-from .hierarchical import eliminate, root_variance
+from .elimination import eliminate, root_variance
 
 __all__ = ["refresh_unit", "score_points"]
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...jit import kernel
-from .hierarchical import cholesky
+from .elimination import cholesky
 
 __all__ = ["refresh_arm", "score"]
 

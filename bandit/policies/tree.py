@@ -70,9 +70,10 @@ class TreePosterior:
     ----------
     precision (S, R, M) : prior precision of each node's unknowns, in units of the noise.
     root_precision (R, D), prior_logdet (R,), center, noise, noise_weight : as in
-        ``kernels.hierarchical.refresh_root``.
+        ``kernels.elimination.refresh_root``.
     sizes (S,) : how many unknowns a node has.
-    u, v, z, schur, reduced, scalars : eliminated nodes, as in ``kernels.hierarchical``.
+    u, v, z, schur, reduced, scalars : eliminated nodes, as in
+        ``kernels.hierarchical.refresh_node``.
     u0, mean0, sigma2 : solved root.
     weight (R,) : posterior probability of each ratio. n : rewards in all.
     """
@@ -113,7 +114,7 @@ class TreePosterior:
 
     def solve_root(self) -> None:
         """Solve the root from all nodes: the shared effects, the noise and the ratios' probabilities."""
-        self.n = kernels.hierarchical.refresh_root(
+        self.n = kernels.elimination.refresh_root(
             self.root_precision,
             self.prior_logdet,
             self.noise,

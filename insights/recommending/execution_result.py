@@ -12,8 +12,8 @@ from ...bandit.parameters import ParameterValue
 from ...canonical import canonical_json
 from ...errors import InputInvalid, OutcomeInvalid, shown
 from ...features import Value
+from ...features.kinds import UNSTORABLE
 from ...features.monitors.performance import PerformanceMetrics
-from ...features.schema import UNSTORABLE
 from ...rewards import Outcome
 
 __all__ = ["MOST_BYTES", "ExecutionResult"]

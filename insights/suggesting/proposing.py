@@ -13,7 +13,7 @@ from ...bandit.parameters import ParameterValue
 from ...bandit.strategies import arm_id
 from ...errors import InputInvalid, shown
 from ...features import ContextSchema, Feature, Value
-from ...features.schema import columns as width_of
+from ...features.kinds import columns as width_of
 from ...simulation.columns import number_of
 from . import leaks
 from .naming import Hints, Roles, roles_of

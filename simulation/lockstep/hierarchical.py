@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ...bandit.kernels.choice import draw, quantise
-from ...bandit.kernels.hierarchical import mixture_pmf, refresh_node, refresh_root, score
+from ...bandit.kernels.elimination import refresh_root
+from ...bandit.kernels.hierarchical import mixture_pmf, refresh_node, score
 from ...bandit.kernels.indices import argmax_pmf, mixture_index
 from ...bandit.kernels.statistics import accumulate, read
 from ...jit import kernel

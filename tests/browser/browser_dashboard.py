@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,10 @@ Visit = Callable[..., BrowserContext]
 SEEN_S, SURELY_MS = 2.0, 30_000
 TRIES = 3
 FREE = "the learner chooses by itself"
+NEVER_LATER = """
+const soon = window.setTimeout;
+window.setTimeout = (work, ms, ...rest) => (ms >= 15000 ? 0 : soon(work, ms, ...rest));
+"""
 PAGES = {
     "bandits": "/",
     "overview": "/ui/bandit?bandit=orchestration",
@@ -96,7 +101,7 @@ def test_two_browsers_see_an_override_within_two_seconds(visit: Visit, served: s
     for page, path in ((first, GUARDRAILS), (second, GUARDRAILS), (overview, PAGES["overview"])):
         ready(page, served + path)
     ordered, revoked = [], []
-    for _ in range(TRIES):  # a machine may stand still for two seconds, but not each time
+    for _ in range(TRIES):  # a machine may stand still for two seconds, but seldom
         order(first, "an incident")
         began = time.monotonic()
         expect(second.locator("#overrides")).to_contain_text("an incident", timeout=SURELY_MS)
@@ -108,10 +113,9 @@ def test_two_browsers_see_an_override_within_two_seconds(visit: Visit, served: s
         expect(first.locator("#overrides")).to_contain_text(FREE, timeout=SURELY_MS)
         expect(overview.locator("#news")).to_have_text("Learning", timeout=SURELY_MS)
         revoked.append(time.monotonic() - began)
-        if min(ordered) < SEEN_S and min(revoked) < SEEN_S:
-            break
-    assert min(ordered) < SEEN_S
-    assert min(revoked) < SEEN_S
+        expect(second.locator("#overrides")).to_contain_text(FREE, timeout=SURELY_MS)
+    assert statistics.median(ordered) < SEEN_S
+    assert statistics.median(revoked) < SEEN_S
 
 
 def test_what_is_typed_outlives_a_change(visit: Visit, served: str) -> None:
@@ -191,6 +195,7 @@ def test_without_script_a_reload_does_the_same(visit: Visit, served: str) -> Non
 def test_a_key_opens_and_its_end_closes(visit: Visit, history: str, tmp_path: Path, pictures: Path) -> None:
     keys = KeyFile(tmp_path / "keys.json")
     known, key = keys.create("ops", Role.READER)
+    boss, further = keys.create("boss", Role.ADMIN)
     with serving(history, keys.path) as url:
         page = visit().new_page()
         page.goto(url + "/ui/guardrails?bandit=orchestration")
@@ -208,6 +213,8 @@ def test_a_key_opens_and_its_end_closes(visit: Visit, history: str, tmp_path: Pa
         is_accessible(page)
         page.get_by_role("button", name="Log out").click()
         page.wait_for_url("**/ui/login")
+        # Only what a page does at once is done: it is to find out by itself, and not when it looks again.
+        page.add_init_script(NEVER_LATER)
         page.get_by_label("API key").fill(key)
         page.get_by_role("button", name="Log in").click()
         page.wait_for_url(url + "/")
@@ -216,4 +223,14 @@ def test_a_key_opens_and_its_end_closes(visit: Visit, history: str, tmp_path: Pa
         # Nobody touches it: the stream ends, is refused when asked for again, and the page finds out why.
         page.wait_for_url("**/ui/login?next=%2F", timeout=120_000)
         expect(page.get_by_role("heading", level=1)).to_have_text("Log in")
+        page.goto(url + "/ui/guardrails?bandit=orchestration")
+        page.get_by_label("API key").fill(further)
+        page.get_by_role("button", name="Log in").click()
+        page.get_by_label("Rule").select_option("cap")
+        page.get_by_label("Why", exact=True).last.fill("too dear")
+        page.get_by_role("button", name="Order it").click()
+        expect(page.get_by_role("alert")).to_contain_text("Nothing was changed")
+        expect(page.locator("html.on")).to_be_attached(timeout=120_000)
+        keys.revoke(boss.id)  # this page's own address takes forms alone
+        page.wait_for_url("**/ui/login?next=%2Fui%2Fguardrails%3Fbandit%3Dorchestration", timeout=120_000)
         page.close()  # before its server ends: that would be a complaint

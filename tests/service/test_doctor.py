@@ -1,9 +1,11 @@
 """``doctor`` tells what is wrong with a database, and changes nothing."""
 
+import itertools
 import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import asyncpg
@@ -49,8 +51,22 @@ async def looked(open_engine: Any, spec: BanditSpec, database_dsn: str) -> Calla
     return look
 
 
+def each_trip_takes(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is."""
+    ticks = itertools.count()
+    told = {**vars(time), "perf_counter": lambda: next(ticks) * seconds}
+    monkeypatch.setattr("nyx_learning.persistence.diagnosis.clock", SimpleNamespace(**told))
+
+
+async def test_a_distant_database(looked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    each_trip_takes(0.06, monkeypatch)
+    far = (await looked())["connection"]
+    assert (far.state, far.found) == ("warn", "answers in 60.00 ms")
+    assert "nearer" in str(far.fix)
+
+
 async def test_a_sound_database(looked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nyx_learning.persistence.diagnosis._SLOW_S", 60.0)  # a busy machine is no slow line
+    each_trip_takes(0.04, monkeypatch)
     found = await looked()
     assert list(found) == CHECKS
     # The server of the tests runs without fsync, and doctor says so.

@@ -61,5 +61,5 @@ def test_quickstart_on_the_embedded_server(postgres_server: object, tmp_path: Pa
     with tempfile.TemporaryDirectory(prefix="nyx-quick-", dir="/tmp") as folder:
         home = Path(folder) / "data"
         environment = {"NYX_DATA_HOME": str(home), "NYX_DATABASE_URL": ""}
-        assert "20 of 20 decisions re-derived" in run("quickstart.py", **environment)
+        assert "20 of 20 decisions re-derived" in run("quickstart.py", PATIENTLY, **environment)
         assert not list(home.rglob("postmaster.pid"))

@@ -67,13 +67,15 @@ def files_below(folder: Path) -> list[Path]:
 async def frozen(home: Path) -> AsyncIterator[None]:
     """Stop every process of the server in its tracks: connections stay, and nothing answers."""
     postmaster = int((home / "cluster" / "postmaster.pid").read_text().split()[0])
+    processes = [postmaster]
     os.kill(postmaster, signal.SIGSTOP)  # first: it starts no further ones
-    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(postmaster)], capture_output=True, text=True)  # noqa: ASYNC221, PLW1510 (moments)
-    processes = [postmaster, *map(int, listed.stdout.split())]
-    for process in processes:
-        with suppress(ProcessLookupError):
-            os.kill(process, signal.SIGSTOP)
     try:
+        command = ["ps", "-o", "pid=", "--ppid", str(postmaster)]
+        listed = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: ASYNC221 (moments)
+        processes += map(int, listed.stdout.split())
+        for process in processes[1:]:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGSTOP)
         yield
     finally:
         for process in reversed(processes):

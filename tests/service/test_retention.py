@@ -293,10 +293,13 @@ async def test_writers_go_on_meanwhile(
             began[own] = clock.time()
             await work(own, contexts, range(i, i + 1))
 
+    dropped: list[int] = []
+
     async def age() -> None:
-        for _ in range(4):
+        while len(dropped) < 4 or not any(dropped):
             await asyncio.sleep(0.05)
-            await drop(engine, now=min(began.values()) + LONG)  # all but what is under way
+            (told,) = await drop(engine, now=min(began.values()) + LONG)  # all but what is under way
+            dropped.append(told.decisions)
 
     await asyncio.gather(write(engine, 0), write(other, 100), age())
     assert await sql("SELECT last_seq FROM nyx.bandit") == [(120,)]

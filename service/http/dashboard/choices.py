@@ -11,7 +11,7 @@ from typing import Any
 
 from ....bandit import BanditSpec
 from ....errors import NyxError
-from ....features.schema import Categorical, Flag, Numeric, Ordinal
+from ....features.kinds import Categorical, Flag, Numeric, Ordinal
 from ...engine import LearningEngine
 
 __all__ = ["ArmHeld", "ChoiceMap", "ChoiceRow", "choice_map"]

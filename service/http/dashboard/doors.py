@@ -54,12 +54,11 @@ async def static(name: str) -> Response:
 async def events(request: Request) -> Response:
     """Server-sent events: something about a bandit, or all of them, has changed.
 
-    A script reads this, which a way to the login tells nothing; and a refusal brings no cookie, which could
-    come behind the one of a login in another window.
+    A script reads this: a way to the login would tell it nothing.
     """
     desk: Desk = request.app.state.dashboard
     if desk.sessions.visitor(request.cookies).role is None:
-        return await problem_of(request, _session_ended())
+        return await _told(request, _session_ended())
     return await framed(request, _events)
 
 
@@ -93,8 +92,14 @@ async def _events(visit: Visit) -> Response:
             await visit.bandits.get(subject)
         leave = live.enter(visit.visitor.key)
     except (NyxError, Refused) as error:
-        return await problem_of(visit.request, error)
+        return await _told(visit.request, error)
     return _Stream(live.stream(subject, _look(visit, subject), _gone(visit)), leave)
+
+
+async def _told(request: Request, error: NyxError | Refused) -> Response:
+    answer = await problem_of(request, error)
+    answer.headers.update(HEADERS)
+    return answer
 
 
 class _Stream(StreamingResponse):

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from ....bandit import BanditSpec
 from ....bandit.events import ALARM, EPOCH, EventRow
-from ....features.schema import Categorical, Flag, Numeric, Ordinal
+from ....features.kinds import Categorical, Flag, Numeric, Ordinal
 from ....persistence.dashboard import Stretch
 from .choices import ChoiceMap
 from .estimates import Estimate, mean_of, share_of

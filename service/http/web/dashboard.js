@@ -7,11 +7,14 @@ const AGAIN_MS = 15000;
 const PENDING_MS = 2000;
 
 const body = document.body;
+// What a refused form answers has an address that cannot be read: such pages name theirs.
+const address = body.dataset.address || location.pathname + location.search;
 let stream = null;
+let again = 0;
 let reading = false;
 let owed = false;
+let leaving = false;
 let last = 0;
-let retry = 0;
 
 document.documentElement.classList.add("js");
 
@@ -75,6 +78,7 @@ function replaceParts(fresh) {
 }
 
 async function readAgain() {
+  if (leaving) return;
   if (reading) {
     owed = true;
     return;
@@ -84,9 +88,10 @@ async function readAgain() {
   try {
     await new Promise((done) => setTimeout(done, Math.max(0, last + APART_MS - Date.now())));
     last = Date.now();
-    const answer = await fetch(location.href, { headers: { Accept: "text/html" }, redirect: "manual", cache: "no-store" });
+    const answer = await fetch(address, { headers: { Accept: "text/html" }, redirect: "manual", cache: "no-store" });
     if (answer.type === "opaqueredirect") {
-      location.reload(); // the session has ended
+      leaving = true; // the session has ended
+      location.replace(address);
       return;
     }
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -96,7 +101,7 @@ async function readAgain() {
   } finally {
     reading = false;
     if (owed) readAgain();
-    else awaitPending();
+    else if (!leaving) awaitPending();
   }
 }
 
@@ -105,12 +110,12 @@ function awaitPending() {
 }
 
 function listen() {
+  clearTimeout(again);
   if (stream || document.hidden || !body.dataset.events) return;
   stream = new EventSource(body.dataset.events);
   stream.addEventListener("hello", () => {
     document.documentElement.classList.add("on");
-    if (retry) readAgain(); // something may have changed meanwhile
-    retry = 1;
+    readAgain(); // something may have changed before it was listened to
   });
   stream.addEventListener("change", readAgain);
   stream.addEventListener("error", () => {
@@ -118,7 +123,7 @@ function listen() {
     if (stream && stream.readyState === EventSource.CLOSED) {
       stream = null; // refused: there are too many, or the session has ended, which a look at the page tells
       readAgain();
-      setTimeout(listen, AGAIN_MS);
+      again = setTimeout(listen, AGAIN_MS);
     }
   });
 }
@@ -132,7 +137,10 @@ function silence() {
 // Browsers open few connections to one server: pages that nobody sees give theirs back.
 document.addEventListener("visibilitychange", () => (document.hidden ? silence() : listen()));
 addEventListener("pagehide", silence);
-addEventListener("pageshow", listen);
+addEventListener("pageshow", () => {
+  leaving = false;
+  listen();
+});
 
 function fitForm() {
   const rule = document.getElementById("rule");

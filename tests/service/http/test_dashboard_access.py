@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from nyx_learning import BanditSpec
+from nyx_learning.service.http.dashboard.render import HEADERS
 from nyx_learning.service.http.dashboard.session import COOKIE, Sessions
 from nyx_learning.service.http.keys import KeyFile, Role
 
@@ -57,6 +58,7 @@ async def test_without_a_session_there_is_no_news_and_no_cookie(serve: Serve, ke
         assert answer.status_code == 401
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.json()["code"] == "session_ended"
+        assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS
         assert "set-cookie" not in answer.headers
     await log_in(client, key)
     keys.revoke(known.id)
@@ -64,6 +66,9 @@ async def test_without_a_session_there_is_no_news_and_no_cookie(serve: Serve, ke
     assert (ended.status_code, ended.json()["code"]) == (401, "session_ended")
     # The cookie of a login in another window would be lost with it.
     assert "set-cookie" not in ended.headers
+    sent_away = await client.get("/")
+    assert sent_away.status_code == 303
+    assert "set-cookie" not in sent_away.headers
 
 
 async def test_a_key_begins_a_session_and_stands_in_no_cookie(serve: Serve, keys: KeyFile) -> None:

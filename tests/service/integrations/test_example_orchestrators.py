@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,12 +27,11 @@ def example(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     import run  # type: ignore[import-not-found]  # examples are run by path
 
     wait_long(monkeypatch)
-    plainly = subprocess.run
 
     def patiently(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
-        return plainly([command[0], PATIENTLY, *command[1:]], **options)
+        return subprocess.run([command[0], PATIENTLY, *command[1:]], **options)  # noqa: PLW1510 (its own)
 
-    monkeypatch.setattr(subprocess, "run", patiently)
+    monkeypatch.setattr(run, "subprocess", SimpleNamespace(run=patiently))
     yield run
     for name in MODULES:
         sys.modules.pop(name, None)
