@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from nyx_learning import BanditSpec, Categorical, ContextSchema, Strategy
 from nyx_learning.service.http.keys import KeyFile, Role
@@ -116,6 +116,25 @@ def test_two_browsers_see_an_override_within_two_seconds(visit: Visit, served: s
         expect(second.locator("#overrides")).to_contain_text(FREE, timeout=SURELY_MS)
     assert statistics.median(ordered) < SEEN_S
     assert statistics.median(revoked) < SEEN_S
+
+
+def test_what_changed_before_a_page_listened_is_shown(visit: Visit, served: str) -> None:
+    first, second = visit().new_page(), visit().new_page()
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    second.route("**/ui/events*", hold)
+    second.goto(served + GUARDRAILS)
+    ready(first, served + GUARDRAILS)
+    order(first, "meanwhile")
+    expect(first.locator("#overrides")).to_contain_text("meanwhile", timeout=SURELY_MS)
+    expect(second.locator("#overrides")).to_contain_text(FREE)
+    held[0].continue_()
+    expect(second.locator("#overrides")).to_contain_text("meanwhile", timeout=SURELY_MS)
+    revoke(first, "meanwhile")
+    expect(second.locator("#overrides")).to_contain_text(FREE, timeout=SURELY_MS)
 
 
 def test_what_is_typed_outlives_a_change(visit: Visit, served: str) -> None:
