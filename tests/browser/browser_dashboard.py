@@ -137,6 +137,28 @@ def test_what_changed_before_a_page_listened_is_shown(visit: Visit, served: str)
     expect(second.locator("#overrides")).to_contain_text(FREE, timeout=SURELY_MS)
 
 
+def test_a_page_is_asked_for_again_where_another_process_knew_less(visit: Visit, served: str) -> None:
+    first, second = visit().new_page(), visit().new_page()
+    for page in (first, second):
+        ready(page, served + GUARDRAILS)
+    before, answered = httpx.get(served + GUARDRAILS).text, list[Route]()
+
+    def answer(route: Route) -> None:
+        """As a process that is late: four times, which is more often than a change is told."""
+        answered.append(route)
+        if len(answered) < 5:
+            route.fulfill(body=before, content_type="text/html; charset=utf-8")
+        else:
+            route.continue_()
+
+    second.route(served + GUARDRAILS, answer)
+    order(first, "told late")
+    expect(second.locator("#overrides")).to_contain_text("told late", timeout=SURELY_MS)
+    assert len(answered) >= 5
+    revoke(first, "told late")
+    expect(second.locator("#overrides")).to_contain_text(FREE, timeout=SURELY_MS)
+
+
 def test_what_is_typed_outlives_a_change(visit: Visit, served: str) -> None:
     first, second = visit().new_page(), visit().new_page()
     ready(first, served + GUARDRAILS)

@@ -93,7 +93,8 @@ async def _events(visit: Visit) -> Response:
         leave = live.enter(visit.visitor.key)
     except (NyxError, Refused) as error:
         return await _told(visit.request, error)
-    return _Stream(live.stream(subject, _look(visit, subject), _gone(visit)), leave)
+    events = live.stream(subject, _look(visit, subject), _gone(visit), _known(visit, subject))
+    return _Stream(events, leave)
 
 
 async def _told(request: Request, error: NyxError | Refused) -> Response:
@@ -134,6 +135,16 @@ def _look(visit: Visit, subject: str | None) -> Callable[[], Awaitable[object]]:
         ]
 
     return look
+
+
+def _known(visit: Visit, subject: str | None) -> Callable[[], int]:
+    """Up to which row of a bandit's log this process has learned; 0 for all bandits together."""
+
+    def known() -> int:
+        engine = None if subject is None else visit.bandits.opened.get(subject)
+        return 0 if engine is None else engine.state_seq
+
+    return known
 
 
 def _session_ended() -> Refused:

@@ -1,7 +1,8 @@
 """News for open pages, as server-sent events: one look at a bandit for all who watch it in this process.
 
 A change is told at once, at most twice a second; and once more when it has become quiet, for what was shown
-from memory meanwhile. Pages then read themselves anew.
+from memory meanwhile. Pages then read themselves anew. With the news comes up to which row of the log this
+process has learned: another may answer a page, and know less for a moment.
 """
 
 from __future__ import annotations
@@ -100,18 +101,23 @@ class Live:
                 del self._of[owner]
 
     async def stream(
-        self, subject: str | None, look: Look, gone: Callable[[], Awaitable[bool]]
+        self,
+        subject: str | None,
+        look: Look,
+        gone: Callable[[], Awaitable[bool]],
+        known: Callable[[], int],
     ) -> AsyncIterator[str]:
         """Server-sent events about a subject, until the client has gone, for ten minutes at most.
 
-        look : what changes where the subject does. gone : the client left, or may no longer look.
+        look : what changes where the subject does. gone : the client left, or may no longer look. known : up
+        to which row of its log this process has learned; 0 for all bandits together.
         """
         watched = self._watched.setdefault(subject, _Watched())
         watched.clients += 1
         if watched.task is None:
             watched.task = asyncio.create_task(self._follow(watched, look), name="nyx-dashboard-live")
         try:
-            async for text in _events(watched, gone):
+            async for text in _events(watched, gone, known):
                 yield text
         finally:
             watched.clients -= 1
@@ -150,10 +156,12 @@ class Live:
             await asyncio.sleep(_LOOK_S)
 
 
-async def _events(watched: _Watched, gone: Callable[[], Awaitable[bool]]) -> AsyncIterator[str]:
+async def _events(
+    watched: _Watched, gone: Callable[[], Awaitable[bool]], known: Callable[[], int]
+) -> AsyncIterator[str]:
     begin = spoken = checked = clock.monotonic()
     number = watched.number
-    yield "retry: 1000\nevent: hello\ndata: 0\n\n"
+    yield f"retry: 1000\nevent: hello\ndata: {known()}\n\n"
     while True:
         with suppress(TimeoutError):
             async with asyncio.timeout(_LOOK_S):
@@ -164,7 +172,7 @@ async def _events(watched: _Watched, gone: Callable[[], Awaitable[bool]]) -> Asy
             return
         if watched.number != number:
             number, spoken = watched.number, now
-            yield f"event: change\ndata: {number}\n\n"
+            yield f"event: change\ndata: {known()}\n\n"
         elif now - spoken > _ALIVE_S:
             spoken = now
             yield ": alive\n\n"

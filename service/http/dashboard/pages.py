@@ -67,12 +67,16 @@ async def decision(request: Request) -> Response:
 
 
 async def frame_of(visit: Visit, engine: LearningEngine, view: str) -> dict[str, Any]:
-    """What every page of a bandit shows around its own content."""
+    """What every page of a bandit shows around its own content.
+
+    ``state_seq`` : a row that all of the page knows; read first, for rows come while the rest is asked for.
+    """
+    state_seq = engine.state_seq
     guards = await visit.reading.guards(engine)
     return {
         "bandit": engine.spec.name,
         "view": view,
-        "state_seq": engine.state_seq,
+        "state_seq": state_seq,
         "health": engine.health(),
         "guards": guards,
     }

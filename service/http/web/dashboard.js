@@ -5,6 +5,7 @@
 const APART_MS = 700;
 const AGAIN_MS = 15000;
 const PENDING_MS = 2000;
+const TRIES = 10;
 
 const body = document.body;
 // What a refused form answers has an address that cannot be read: such pages name theirs.
@@ -15,6 +16,8 @@ let reading = false;
 let owed = false;
 let leaving = false;
 let last = 0;
+let known = 0; // up to which row of the log the process has learned that the stream hangs on
+let tries = 0;
 
 document.documentElement.classList.add("js");
 
@@ -85,6 +88,7 @@ async function readAgain() {
   }
   reading = true;
   owed = false;
+  let behind = false;
   try {
     await new Promise((done) => setTimeout(done, Math.max(0, last + APART_MS - Date.now())));
     last = Date.now();
@@ -96,13 +100,27 @@ async function readAgain() {
     }
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     if (answer.ok || answer.status === 404) replaceParts(fresh);
+    // Another process may have answered, which learns the same rows a moment later, or opens the bandit yet.
+    behind = answer.status === 202 || Number(fresh.body.dataset.seq) < known;
   } catch {
     // The server is away: the stream says when it is back.
   } finally {
     reading = false;
-    if (owed) readAgain();
-    else if (!leaving) awaitPending();
+    if (owed) {
+      readAgain();
+    } else if (behind && tries < TRIES) {
+      tries += 1;
+      readAgain();
+    } else if (!leaving) {
+      awaitPending();
+    }
   }
+}
+
+function hear(event) {
+  known = Number(event.data);
+  tries = 0;
+  readAgain();
 }
 
 function awaitPending() {
@@ -113,11 +131,11 @@ function listen() {
   clearTimeout(again);
   if (stream || document.hidden || !body.dataset.events) return;
   stream = new EventSource(body.dataset.events);
-  stream.addEventListener("hello", () => {
+  stream.addEventListener("hello", (event) => {
     document.documentElement.classList.add("on");
-    readAgain(); // something may have changed before it was listened to
+    hear(event); // something may have changed before it was listened to
   });
-  stream.addEventListener("change", readAgain);
+  stream.addEventListener("change", hear);
   stream.addEventListener("error", () => {
     document.documentElement.classList.remove("on");
     if (stream && stream.readyState === EventSource.CLOSED) {

@@ -17,6 +17,10 @@ async def here() -> bool:
     return False
 
 
+def row() -> int:
+    return 7
+
+
 async def heard(stream: AsyncIterator[str], kind: str) -> str:
     async with asyncio.timeout(30.0):
         async for text in stream:
@@ -34,14 +38,14 @@ async def test_all_clients_of_a_bandit_share_one_look() -> None:
         looked.set()
         return state[0]
 
-    streams = [live.stream("a", look, here) for _ in range(5)]
+    streams = [live.stream("a", look, here, row) for _ in range(5)]
     for stream in streams:
         await heard(stream, "hello")
     await asyncio.wait_for(looked.wait(), 30.0)
     before = looks
     state[0] = 1
     for stream in streams:
-        await heard(stream, "change")
+        assert await heard(stream, "change") == "event: change\ndata: 7\n\n"
     assert len([task for task in asyncio.all_tasks() if task.get_name() == "nyx-dashboard-live"]) == 1
     assert looks > before
     for stream in streams:
@@ -60,7 +64,7 @@ async def test_a_look_that_fails_is_a_change_and_no_end() -> None:
             raise NyxError("away", expected="", found="", fix="")
         return 1
 
-    stream = live.stream(None, look, here)
+    stream = live.stream(None, look, here, row)
     await heard(stream, "hello")
     await asyncio.wait_for(looked.wait(), 30.0)
     fails[0] = True
@@ -97,7 +101,7 @@ async def test_who_may_no_longer_look_is_told_no_more(monkeypatch: pytest.Monkey
         return True
 
     live = Live(1, 1)
-    assert len([text async for text in live.stream("a", look, gone)]) == 1  # the greeting
+    assert len([text async for text in live.stream("a", look, gone, row)]) == 1  # the greeting
 
 
 async def test_a_question_is_asked_once_at_a_time_and_again_when_something_changed() -> None:
@@ -170,7 +174,7 @@ async def test_a_stream_ends_when_its_server_is_told_to_end() -> None:
     server, live = Server(), Live(1, 1)
     kept = signal.signal(signal.SIGTERM, server.handle_exit)
     try:
-        stream = live.stream("a", look, here)
+        stream = live.stream("a", look, here, row)
         await heard(stream, "hello")
         assert not ending()
         signal.raise_signal(signal.SIGTERM)
