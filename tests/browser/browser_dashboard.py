@@ -127,21 +127,24 @@ def test_what_changed_before_a_page_listened_is_shown(visit: Visit, served: str)
 
     second.route("**/ui/events*", hold)
     second.goto(served + GUARDRAILS)
+    expect(second.locator("#overrides")).to_be_attached(timeout=120_000)
     ready(first, served + GUARDRAILS)
     order(first, "meanwhile")
     expect(first.locator("#overrides")).to_contain_text("meanwhile", timeout=SURELY_MS)
     expect(second.locator("#overrides")).to_contain_text(FREE)
-    held[0].continue_()
+    # It hears that it is listened to, and nothing else.
+    held[-1].fulfill(body="event: hello\ndata: 0\n\n", content_type="text/event-stream")
     expect(second.locator("#overrides")).to_contain_text("meanwhile", timeout=SURELY_MS)
     revoke(first, "meanwhile")
-    expect(second.locator("#overrides")).to_contain_text(FREE, timeout=SURELY_MS)
+    expect(first.locator("#overrides")).to_contain_text(FREE, timeout=SURELY_MS)
+    second.unroute_all(behavior="ignoreErrors")
 
 
 def test_a_page_is_asked_for_again_where_another_process_knew_less(visit: Visit, served: str) -> None:
     first, second = visit().new_page(), visit().new_page()
     for page in (first, second):
         ready(page, served + GUARDRAILS)
-    before, answered = httpx.get(served + GUARDRAILS).text, list[Route]()
+    before, answered = second.content(), list[Route]()
 
     def answer(route: Route) -> None:
         """As a process that is late: four times, which is more often than a change is told."""
@@ -157,6 +160,7 @@ def test_a_page_is_asked_for_again_where_another_process_knew_less(visit: Visit,
     assert len(answered) >= 5
     revoke(first, "told late")
     expect(second.locator("#overrides")).to_contain_text(FREE, timeout=SURELY_MS)
+    second.unroute_all(behavior="ignoreErrors")
 
 
 def test_what_is_typed_outlives_a_change(visit: Visit, served: str) -> None:

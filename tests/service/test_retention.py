@@ -296,10 +296,11 @@ async def test_writers_go_on_meanwhile(
     dropped: list[int] = []
 
     async def age() -> None:
-        while len(dropped) < 4 or not any(dropped):
-            await asyncio.sleep(0.05)
-            (told,) = await drop(engine, now=min(began.values()) + LONG)  # all but what is under way
-            dropped.append(told.decisions)
+        async with asyncio.timeout(60):
+            while len(dropped) < 4 or not any(dropped):
+                await asyncio.sleep(0.05)
+                (told,) = await drop(engine, now=min(began.values()) + LONG)  # all but what is under way
+                dropped.append(told.decisions)
 
     await asyncio.gather(write(engine, 0), write(other, 100), age())
     assert await sql("SELECT last_seq FROM nyx.bandit") == [(120,)]

@@ -69,7 +69,8 @@ async def decision(request: Request) -> Response:
 async def frame_of(visit: Visit, engine: LearningEngine, view: str) -> dict[str, Any]:
     """What every page of a bandit shows around its own content.
 
-    ``state_seq`` : a row that all of the page knows; read first, for rows come while the rest is asked for.
+    ``state_seq`` : a row that guardrails and health know, while the database answers; read first, for rows
+    come while the rest is asked for. Figures may be a second older.
     """
     state_seq = engine.state_seq
     guards = await visit.reading.guards(engine)

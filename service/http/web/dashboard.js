@@ -5,6 +5,7 @@
 const APART_MS = 700;
 const AGAIN_MS = 15000;
 const PENDING_MS = 2000;
+const SETTLED_MS = 1200; // the server keeps most answers for a second
 const TRIES = 10;
 
 const body = document.body;
@@ -12,6 +13,8 @@ const body = document.body;
 const address = body.dataset.address || location.pathname + location.search;
 let stream = null;
 let again = 0;
+let settled = 0;
+let pending = 0;
 let reading = false;
 let owed = false;
 let leaving = false;
@@ -88,7 +91,7 @@ async function readAgain() {
   }
   reading = true;
   owed = false;
-  let behind = false;
+  let behind = true;
   try {
     await new Promise((done) => setTimeout(done, Math.max(0, last + APART_MS - Date.now())));
     last = Date.now();
@@ -99,11 +102,12 @@ async function readAgain() {
       return;
     }
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-    if (answer.ok || answer.status === 404) replaceParts(fresh);
+    const later = answer.status === 202 || answer.status >= 500;
+    if (answer.ok ? !later : answer.status === 404) replaceParts(fresh);
     // Another process may have answered, which learns the same rows a moment later, or opens the bandit yet.
-    behind = answer.status === 202 || Number(fresh.body.dataset.seq) < known;
+    behind = body.dataset.seq !== undefined && (later || Number(fresh.body.dataset.seq) < known);
   } catch {
-    // The server is away: the stream says when it is back.
+    // The server is away: it is asked a few times, and the stream says when it is back.
   } finally {
     reading = false;
     if (owed) {
@@ -120,11 +124,11 @@ async function readAgain() {
 function hear(event) {
   known = Number(event.data);
   tries = 0;
-  readAgain();
 }
 
 function awaitPending() {
-  if (document.querySelector("[data-pending]")) setTimeout(readAgain, PENDING_MS);
+  clearTimeout(pending);
+  if (document.querySelector("[data-pending]")) pending = setTimeout(readAgain, PENDING_MS);
 }
 
 function listen() {
@@ -133,9 +137,14 @@ function listen() {
   stream = new EventSource(body.dataset.events);
   stream.addEventListener("hello", (event) => {
     document.documentElement.classList.add("on");
-    hear(event); // something may have changed before it was listened to
+    hear(event);
+    clearTimeout(settled);
+    settled = setTimeout(readAgain, SETTLED_MS); // something may have changed before it was listened to
   });
-  stream.addEventListener("change", hear);
+  stream.addEventListener("change", (event) => {
+    hear(event);
+    readAgain();
+  });
   stream.addEventListener("error", () => {
     document.documentElement.classList.remove("on");
     if (stream && stream.readyState === EventSource.CLOSED) {
