@@ -116,18 +116,19 @@ async def framed(request: Request, make: Make, role: Role | None = Role.READER) 
     visit = Visit(request, visitor, request.app.state.bandits, desk)
     if role is not None and visitor.role is None:
         path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        # Without a cookie: it could come behind the one of a login in another window.
-        return go("/ui/login", next=path if request.method == "GET" else "/")
-    try:
-        _check_role(visitor, role)
-        answer = await make(visit)
-    except BeingOpened as opening:
-        answer = _opening(visit, str(opening))
-    except (NyxError, Refused) as error:
-        answer = _failed(visit, error)
-    except Exception as error:  # noqa: BLE001 (people get a page, whatever went wrong)
-        answer = _failed(visit, _unexpected(request, error))
-    if visitor.fresh and "set-cookie" not in answer.headers:
+        answer: Response = go("/ui/login", next=path if request.method == "GET" else "/")
+    else:
+        try:
+            _check_role(visitor, role)
+            answer = await make(visit)
+        except BeingOpened as opening:
+            answer = _opening(visit, str(opening))
+        except (NyxError, Refused) as error:
+            answer = _failed(visit, error)
+        except Exception as error:  # noqa: BLE001 (people get a page, whatever went wrong)
+            answer = _failed(visit, _unexpected(request, error))
+    # With pages alone, whose forms need it: another answer could come behind the login of another window.
+    if visitor.fresh and answer.headers.get("content-type", "").startswith("text/html"):
         set_cookie(request, answer, visitor)
     return answer
 

@@ -52,14 +52,9 @@ async def static(name: str) -> Response:
 
 @router.get("/ui/events")
 async def events(request: Request) -> Response:
-    """Server-sent events: something about a bandit, or all of them, has changed.
-
-    A script reads this: a way to the login would tell it nothing.
-    """
-    desk: Desk = request.app.state.dashboard
-    if desk.sessions.visitor(request.cookies).role is None:
-        return await _told(request, _session_ended())
-    return await framed(request, _events)
+    """Server-sent events: something about a bandit, or all of them, has changed."""
+    # A script reads it, which the way to the login tells nothing.
+    return await framed(request, _events, None)
 
 
 async def _login_page(visit: Visit) -> Response:
@@ -88,19 +83,17 @@ async def _events(visit: Visit) -> Response:
     """The stream; refusals are read by programs, and are no pages."""
     live, subject = visit.desk.live, visit.asked("bandit") or None
     try:
+        if visit.visitor.role is None:
+            raise _session_ended()
         if subject is not None:
             await visit.bandits.get(subject)
         leave = live.enter(visit.visitor.key)
     except (NyxError, Refused) as error:
-        return await _told(visit.request, error)
+        answer = await problem_of(visit.request, error)
+        answer.headers.update(HEADERS)
+        return answer
     events = live.stream(subject, _look(visit, subject), _gone(visit), _known(visit, subject))
     return _Stream(events, leave)
-
-
-async def _told(request: Request, error: NyxError | Refused) -> Response:
-    answer = await problem_of(request, error)
-    answer.headers.update(HEADERS)
-    return answer
 
 
 class _Stream(StreamingResponse):

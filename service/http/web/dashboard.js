@@ -103,7 +103,7 @@ async function readAgain() {
     }
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     const later = answer.status === 202 || answer.status >= 500;
-    if (answer.ok ? !later : answer.status === 404) replaceParts(fresh);
+    if (!later && (answer.ok || answer.status === 404)) replaceParts(fresh);
     // Another process may have answered, which learns the same rows a moment later, or opens the bandit yet.
     behind = body.dataset.seq !== undefined && (later || Number(fresh.body.dataset.seq) < known);
   } catch {
