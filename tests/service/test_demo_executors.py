@@ -7,13 +7,14 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from nyx_learning.errors import ArmUnknown
 from nyx_learning.service.demo import children
-from nyx_learning.service.demo.executors import STRATEGIES, Orchestrator
+from nyx_learning.service.demo.executors import STRATEGIES, Execution, Orchestrator
 from nyx_learning.service.demo.items import Fate, Item, Kind
 from nyx_learning.service.demo.loopback import CAPACITY
 from nyx_learning.service.demo.workload import Workflow
@@ -43,6 +44,15 @@ def batch(kind: Kind, *fates: tuple[Fate, ...], latency_s: float = 0.005, cpu_s:
         for number, item_fates in enumerate(fates)
     )
     return Workflow("wf", kind, "small", False, items)
+
+
+async def within(orchestrator: Orchestrator, bound_s: float, *asked: Any) -> Execution:
+    """The first of three executions that took less; where none did, the last: a machine may stand still."""
+    for _ in range(3):
+        done = await orchestrator.execute(*asked)
+        if done.duration_s < bound_s:
+            break
+    return done
 
 
 def alive(pid: int) -> bool:
@@ -75,19 +85,21 @@ async def test_all_strategies_come_to_the_same_results(orchestrator: Orchestrato
 @pytest.mark.parametrize("strategy", STRATEGIES)
 async def test_a_hung_request_ends_at_its_timeout(orchestrator: Orchestrator, strategy: str) -> None:
     workflow = batch("io", ("hangs",), ("fine",))
-    done = await orchestrator.execute(workflow, strategy, {"timeout_s": 1.0, "retries": 0, "workers": 2})
+    parameters = {"timeout_s": 1.0, "retries": 0, "workers": 2}
+    done = await within(orchestrator, 2.3, workflow, strategy, parameters)
     assert done.digests[0] is None
     assert done.digests[1] is not None
     assert (done.success, done.quality, done.timeouts, done.retries) == (False, 0.5, 1, 0)
-    assert 1.0 <= done.duration_s < 7.5  # it never answers at all
+    assert 1.0 <= done.duration_s < 2.3
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 async def test_computing_that_takes_too_long_is_stopped(orchestrator: Orchestrator, strategy: str) -> None:
     workflow = batch("cpu", ("fine",), cpu_s=20.0)
-    done = await orchestrator.execute(workflow, strategy, {"timeout_s": 0.1, "retries": 0, "workers": 2})
+    parameters = {"timeout_s": 0.1, "retries": 0, "workers": 2}
+    done = await within(orchestrator, 2.0, workflow, strategy, parameters)
     assert (done.digests, done.timeouts) == ((None,), 1)
-    assert 0.1 <= done.duration_s < 15.0  # computing it takes 20 s
+    assert 0.1 <= done.duration_s < 2.0
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
